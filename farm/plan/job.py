@@ -65,7 +65,7 @@ class FileInput:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class ArchiveInput:
-    """An archive (tar with any of gz, bz2, xz, zst, lz4-free; or zip, deb) unpacked into folder ``dest``.
+    """An archive (tar with any of gz, bz2, xz, zst, or zip, deb) unpacked into folder ``dest``.
 
     ``strip`` leading path components are removed; entries with fewer are left out. Owners become 0:0.
     """
@@ -99,6 +99,9 @@ class Job:
     ``prelude`` and then ``steps`` runs as its own ``/bin/sh -c`` in ``workdir``; the first that fails ends
     the job. What changed in the root becomes the job's layer; changes below ``workdir`` are left out of it
     unless ``keep_workdir``. ``env`` is complete: nothing of the host's is added.
+
+    The layer of ``inputs`` hides whatever lower layers have at ``workdir``. Without ``fresh_workdir`` there is
+    no such layer (``inputs`` is empty then): the job goes on in the folder that its layers hold.
     """
 
     layers: tuple[Ref, ...] = ()
@@ -110,6 +113,7 @@ class Job:
     platform: str = "linux/amd64"
     workdir: str = WORKDIR
     keep_workdir: bool = False
+    fresh_workdir: bool = True
     epoch: int = EPOCH
     limits: Limits = dataclasses.field(default=Limits(), compare=False)
 
@@ -176,4 +180,25 @@ class Seed:
     platform: str = "linux/amd64"
 
 
-Action = Job | Pack | Fetch | Seed
+@dataclasses.dataclass(frozen=True, slots=True)
+class Assemble:
+    """Makes a layer out of inputs that stay in the root (``copy:`` of a spec). Nothing runs.
+
+    ``layers`` are what lies below: folders that exist there keep their mode and owner. With ``workdir``
+    that folder is made too, and hides what lower layers have there.
+    """
+
+    layers: tuple[Ref, ...]
+    inputs: tuple[Input, ...]
+    workdir: str | None = None
+    epoch: int = EPOCH
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Unpack:
+    """Makes a layer out of a package's tarball, so that a root can be joined from finished packages."""
+
+    package: Ref
+
+
+Action = Job | Pack | Fetch | Seed | Assemble | Unpack

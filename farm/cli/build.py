@@ -1,0 +1,105 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``farm build``: from specs to packages."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Protocol
+
+import click
+
+from farm.cli.deliver import deliver
+from farm.cli.report import report, report_json
+from farm.cli.session import Session, plan_options
+from farm.cli.show import print_problems
+from farm.engine.events import Event
+
+
+class Screen(Protocol):
+    """A consumer of events that may have something to put away."""
+
+    def __call__(self, event: Event) -> None:
+        """Takes one event."""
+
+    def close(self) -> None:
+        """Puts away what it has on the screen."""
+
+
+@click.command()
+@plan_options
+@click.option("--jobs", "-j", type=click.IntRange(1), help="How many jobs run at a time (default: as many as cores).")
+@click.option("--keep-going/--no-keep-going", "-k", default=None, help="Go on with all that does not need what failed.")
+@click.option("--destination", type=click.Path(file_okay=False, path_type=Path), help="Put the packages there, too.")
+@click.option("--plain", is_flag=True, help="Plain lines even on a terminal.")
+def build(plain: bool, **options: object) -> None:
+    """Make the packages TARGETS, and all they need, in isolated jobs.
+
+    The exit status is 0 when all of them were made, 1 when not, 130 when the run was cancelled.
+    """
+    from farm.engine.journal import Journal
+    from farm.engine.loop import Options, run_plan
+
+    session = Session.of(options)
+    plan = session.plan()
+    print_problems(plan.problems)
+    runner = session.runner()
+    runner.check()
+    screen = _screen(session.json, plain)
+    choices = Options(jobs=session.settings.jobs, keep_going=session.settings.keep_going, argv=tuple(sys.argv))
+    try:
+        with Journal(session.store.root) as journal, cancelled_by_signals(screen.close) as cancel:
+            summary = run_plan(plan, session.store, runner, journal, choices, [screen], cancel)
+    finally:
+        screen.close()
+        runner.close()
+    packages = deliver(plan, summary, session)
+    if session.json:
+        report_json(plan, summary, packages)
+    else:
+        report(plan, summary, packages)
+    if summary.outcome == "cancelled":
+        raise SystemExit(130)
+    raise SystemExit(0 if summary.outcome == "ok" and not plan.problems else 1)
+
+
+def _screen(lines: bool, plain: bool) -> Screen:
+    if lines:
+        from farm.cli.screen.lines import JsonScreen
+
+        return JsonScreen()
+    if plain or not sys.stderr.isatty() or os.environ.get("TERM") == "dumb":
+        from farm.cli.screen.plain import PlainScreen
+
+        return PlainScreen()
+    from farm.cli.screen.live import LiveScreen
+
+    return LiveScreen()
+
+
+@contextlib.contextmanager
+def cancelled_by_signals(restore_screen: Callable[[], None]) -> Iterator[threading.Event]:
+    """An event that Ctrl-C, SIGTERM or SIGHUP sets; the second one ends the process at once."""
+    cancel = threading.Event()
+
+    def handle(number: int, _frame: FrameType | None) -> None:
+        if cancel.is_set():
+            restore_screen()
+            signal.signal(number, signal.SIG_DFL)
+            os.kill(os.getpid(), number)
+        cancel.set()
+        os.write(2, b"\nstopping: running jobs are being stopped; once more ends at once\n")
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    before = {number: signal.signal(number, handle) for number in numbers}
+    try:
+        yield cancel
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,101 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``farm doctor``: checks the host, and says how to mend each finding."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Literal
+
+import click
+
+from farm.cli.session import store_options, store_root
+from farm.cli.show import print_json, size
+from farm.spec.problem import FarmError
+
+Verdict = Literal["ok", "missing", "optional"]
+MARKS: dict[Verdict, tuple[str, str]] = {"ok": ("green", "ok"), "missing": ("red", "missing"), "optional": ("yellow", "absent")}
+LITTLE_SPACE = 10 * 1024**3
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing that was looked at. ``mend`` is empty when nothing has to be done."""
+
+    what: str
+    verdict: Verdict
+    detail: str
+    mend: str = ""
+
+
+@click.command()
+@store_options
+def doctor(**options: object) -> None:
+    """Check this host and say how to mend each finding.
+
+    The exit status is 1 when the default runner cannot work.
+    """
+    root = store_root(options)
+    findings = [_runner("sandbox", needed=True), _runner("docker", needed=False), *_programs(), _space(root), _user()]
+    if options["json"]:
+        print_json([dataclasses.asdict(finding) for finding in findings])
+    else:
+        for finding in findings:
+            _show(finding)
+    raise SystemExit(1 if any(finding.verdict == "missing" for finding in findings) else 0)
+
+
+def _show(finding: Finding) -> None:
+    colour, word = MARKS[finding.verdict]
+    click.echo(f"{click.style(word.ljust(8), fg=colour)} {finding.what}: {finding.detail}")
+    for line in finding.mend.splitlines():
+        click.echo(f"         {line}")
+
+
+def _runner(name: str, *, needed: bool) -> Finding:
+    from farm.runner.registry import get_runner
+
+    runner = get_runner(name)
+    try:
+        runner.check()
+    except FarmError as failure:
+        problem = failure.problems[0]
+        return Finding(f"runner {name}", "missing" if needed else "optional", problem.message, problem.hint)
+    finally:
+        runner.close()
+    return Finding(f"runner {name}", "ok", "works")
+
+
+def _programs() -> list[Finding]:
+    wanted: list[tuple[str, str, Callable[[], bool]]] = [
+        ("mmdebstrap", "makes debootstrap seeds", lambda: True),
+        ("/usr/lib/apt/apt-helper", "fetches apt: mirrors of sources", lambda: True),
+        ("newuidmap", "lets an ordinary user build", lambda: os.geteuid() != 0),
+    ]
+    return [_program(name, purpose) for name, purpose, applies in wanted if applies()]
+
+
+def _program(name: str, purpose: str) -> Finding:
+    found = shutil.which(name)
+    packages = {"newuidmap": "uidmap", "/usr/lib/apt/apt-helper": "apt"}
+    mend = "" if found else f"apt-get install {packages.get(name, name)}"
+    return Finding(name, "ok" if found else "optional", f"{purpose}: {found or 'not installed'}", mend)
+
+
+def _space(root: Path) -> Finding:
+    place = next(path for path in (root, *root.parents) if path.exists())
+    free = shutil.disk_usage(place).free
+    enough = free > LITTLE_SPACE
+    mend = "" if enough else f"free some, run `farm gc`, or put the store elsewhere (--store, now {root})"
+    return Finding("disk space", "ok" if enough else "optional", f"{size(free)} free for the store at {root}", mend)
+
+
+def _user() -> Finding:
+    from farm.runner.rootless import inside_user_namespace
+
+    if inside_user_namespace():
+        return Finding("user", "ok", "ordinary user, in a user namespace")
+    return Finding("user", "ok", "root" if os.geteuid() == 0 else f"user {os.getuid()}")

@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``farm plan``: what a build would run, what is cached, and why."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections import Counter
+from collections.abc import Iterable
+
+import click
+
+from farm.cli.session import Session, plan_options
+from farm.cli.show import print_json, print_problems
+from farm.engine.forecast import Forecast, forecast
+
+WORDS = {"cached": ("green", "cached"), "run": ("yellow", "run"), "later": ("cyan", "later"), "failed": ("red", "failed")}
+
+
+@click.command()
+@plan_options
+@click.option("--verbose", "-v", is_flag=True, help="List cached nodes, too.")
+def plan(verbose: bool, **options: object) -> None:
+    """Show what building TARGETS would run, what is cached, and why."""
+    from farm.engine.journal import Journal
+
+    session = Session.of(options)
+    made = session.plan()
+    with Journal(session.store.root) as journal:
+        found = forecast(made, session.store, journal)
+    if session.json:
+        nodes = [{**dataclasses.asdict(f), "result": f.result.to_json() if f.result else None} for f in found.values()]
+        print_json({"targets": list(made.targets), "nodes": nodes, "problems": [p.to_json() for p in made.problems]})
+    else:
+        print_problems(made.problems)
+        for line in _lines(found.values(), verbose):
+            click.echo(line)
+    raise SystemExit(1 if made.problems else 0)
+
+
+def _lines(found: Iterable[Forecast], verbose: bool) -> Iterable[str]:
+    counts: Counter[str] = Counter()
+    for entry in found:
+        counts[entry.fate] += 1
+        if verbose or entry.fate != "cached":
+            colour, word = WORDS[entry.fate]
+            yield f"{click.style(word.ljust(6), fg=colour)} {entry.node}  {click.style(reason(entry), dim=True)}".rstrip()
+    yield ", ".join(f"{counts[fate]} {word}" for fate, (_, word) in WORDS.items() if counts[fate]) or "nothing to do"
+
+
+def reason(entry: Forecast) -> str:
+    """Why a node would have this fate, on one line."""
+    match entry.fate:
+        case "cached":
+            return (entry.key or "")[:12]
+        case "failed":
+            return "; ".join(problem.message for problem in entry.problems)
+        case "later":
+            more = f" and {len(entry.after) - 2} more" if len(entry.after) > 2 else ""
+            return f"after {', '.join(entry.after[:2])}{more}"
+        case _ if entry.last is None:
+            return "was never made"
+        case _ if not entry.changes:
+            return "what it made is no longer in the store"
+        case _:
+            more = f" (+{len(entry.changes) - 1} more)" if len(entry.changes) > 1 else ""
+            return f"{entry.changes[0]}{more}"

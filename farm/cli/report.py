@@ -1,0 +1,87 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is said at the end of a run."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+
+import click
+
+from farm.cli.deliver import Delivered
+from farm.cli.show import duration, plural, size, table
+from farm.engine.summary import Failed, Summary, summary_to_json
+from farm.plan.job import Job
+from farm.plan.node import Plan
+
+SHOWN = 25
+"""How many packages are listed at the most."""
+
+TAIL = 20
+"""How many last lines of a failed job's log are shown."""
+
+
+def report(plan: Plan, summary: Summary, packages: Sequence[Delivered]) -> None:
+    """Failures, then packages, then one line of figures."""
+    for failed in summary.failures:
+        _failure(plan, failed)
+    if summary.blocked:
+        _blocked(summary)
+    rows = [[f"  {p.package}", size(p.size), p.sha256[:16], str(p.file)] for p in packages[:SHOWN]]
+    if rows:
+        click.echo(f"{plural(len(packages), 'package')}:\n{table(rows)}")
+    if len(packages) > SHOWN:
+        click.echo(f"  and {len(packages) - SHOWN} more")
+    click.echo(_figures(summary))
+
+
+def report_json(plan: Plan, summary: Summary, packages: Sequence[Delivered]) -> None:
+    """The same as one JSON line, the last of the event stream."""
+    listed = [{"package": p.package, "file": str(p.file), "sha256": p.sha256, "size": p.size} for p in packages]
+    problems = [problem.to_json() for problem in plan.problems]
+    click.echo(json.dumps({"event": "summary", **summary_to_json(summary), "packages": listed, "problems": problems}))
+
+
+def _figures(summary: Summary) -> str:
+    colour = {"ok": "green", "cancelled": "yellow"}.get(summary.outcome, "red")
+    counts = ", ".join(f"{count} {word}" for word, count in summary.counts.items() if count)
+    cached = f"{summary.cached:.0%} from the cache"
+    outcome = click.style(summary.outcome, fg=colour, bold=True)
+    return f"{outcome} in {duration(summary.wall)} (cpu {duration(summary.cpu)}): {counts or 'nothing to do'}; {cached}"
+
+
+def _failure(plan: Plan, failed: Failed) -> None:
+    click.echo(f"{click.style(failed.node, bold=True)}: {click.style(failed.status, fg='red', bold=True)}")
+    if failed.failure:
+        click.echo(f"  why:   {failed.failure.reason}")
+        if step := _step(plan, failed):
+            click.echo(f"  step:  {step}")
+    for line in failed.tail[-TAIL:]:
+        click.echo(f"  | {line}")
+    if failed.log:
+        click.echo(f"  log:   {failed.log}")
+    if failed.failure and failed.failure.root:
+        click.echo(f"  shell: farm shell {failed.node}")
+
+
+def _step(plan: Plan, failed: Failed) -> str:
+    action = plan.nodes[failed.node].action
+    if not isinstance(action, Job) or failed.failure is None or failed.failure.command < 0:
+        return ""
+    return describe_command(action, failed.failure.command)
+
+
+def describe_command(job: Job, index: int) -> str:
+    """`steps 2 of 3: make install`."""
+    before = len(job.prelude)
+    part, commands, position = ("prelude", job.prelude, index) if index < before else ("steps", job.steps, index - before)
+    return f"{part} {position + 1} of {len(commands)}: {commands[position]}"
+
+
+def _blocked(summary: Summary) -> None:
+    by_cause: dict[str, list[str]] = {}
+    for node, cause in summary.blocked.items():
+        by_cause.setdefault(cause, []).append(node)
+    for cause, nodes in by_cause.items():
+        more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
+        click.echo(f"blocked by {cause}: {', '.join(nodes[:3])}{more}")

@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How things are written for a person to read, the same in every command."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import click
+
+from farm.spec.problem import Problem
+
+
+def print_problems(problems: Iterable[Problem]) -> None:
+    """Each problem on standard error: place, severity, message, code, and how to mend it."""
+    for problem in problems:
+        click.echo(render_problem(problem), err=True)
+
+
+def render_problem(problem: Problem) -> str:
+    """A problem with its severity in colour (click drops colours where there is no terminal)."""
+    where = click.style(f"{problem.place}: ", bold=True) if problem.place else ""
+    colour = "red" if problem.severity == "error" else "yellow"
+    severity = click.style(f"{problem.severity}:", fg=colour, bold=True)
+    hint = "".join(f"\n    {line}" for line in problem.hint.splitlines())
+    return f"{where}{severity} {problem.message} [{problem.code}]{hint}"
+
+
+def print_json(value: Any) -> None:
+    """One JSON document on standard output."""
+    click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def size(count: float) -> str:
+    """Bytes, as `3.4 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"
+
+
+def duration(seconds: float) -> str:
+    """Seconds, as `0.3 s`, `42 s`, `3 min 05 s` or `1 h 02 min`."""
+    if seconds < 10:
+        return f"{seconds:.1f} s"
+    whole = round(seconds)
+    if whole < 60:
+        return f"{whole} s"
+    if whole < 3600:
+        return f"{whole // 60} min {whole % 60:02d} s"
+    return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def plural(count: int, noun: str) -> str:
+    """`1 job`, `2 jobs`."""
+    return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns as wide as their widest cell."""
+    if not rows:
+        return ""
+    widths = [max(len(row[i]) for row in rows) for i in range(len(rows[0]))]
+    lines = ("  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)) for row in rows)
+    return "\n".join(line.rstrip() for line in lines)

@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a spec's ``image:`` stands for."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+
+from farm.plan.job import Seed
+from farm.spec.problem import Place, error
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Images:
+    """The seeds that settings declare, the plain names they map, and whether plain names are Docker's."""
+
+    seeds: Mapping[str, Seed] = dataclasses.field(default_factory=dict)
+    names: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    plain_is_docker: bool = False
+
+    def seed(self, image: str, platform: str, place: Place | None = None) -> Seed:
+        """The seed for an ``image:``. FarmError ``unknown-image``."""
+        target = self.names.get(image, image)
+        if target in self.seeds:
+            return dataclasses.replace(self.seeds[target], platform=platform)
+        if target == "scratch":
+            return Seed("scratch", platform=platform)
+        if target.startswith("docker://"):
+            return Seed("docker", image=target.removeprefix("docker://"), platform=platform)
+        if target.startswith("file://"):
+            return Seed("archive", url=target, platform=platform)
+        if self.plain_is_docker:
+            return Seed("docker", image=target, platform=platform)
+        known = ", ".join(sorted(self.seeds)) or "none"
+        hint = (
+            f"map it in farm.yaml (images: {{{target!r}: SEED}}; seeds known here: {known}), write docker://{target} "
+            "for a local Docker image, or use --runner docker"
+        )
+        raise error("unknown-image", f"image {image!r} is no seed", place=place, hint=hint)
+
+
+def seed_node_id(seed: Seed) -> str:
+    """A readable, unique node id."""
+    match seed.kind:
+        case "debootstrap":
+            variant = "" if seed.variant == "minbase" else f"-{seed.variant}"
+            name = f"{seed.suite}{variant}+{len(seed.packages)}" + (f"@{seed.date}" if seed.date else "")
+        case "archive":
+            name = seed.url.rsplit("/", 1)[-1]
+        case "docker":
+            name = f"docker:{seed.image}"
+        case _:
+            name = seed.kind
+    return f"seed:{name}"
