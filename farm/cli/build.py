@@ -20,6 +20,7 @@ from farm.cli.report import report, report_json
 from farm.cli.session import Session, plan_options
 from farm.cli.show import print_problems
 from farm.engine.events import Event
+from farm.runner.rootless import ensure_privileges
 
 
 class Screen(Protocol):
@@ -46,13 +47,14 @@ def build(plain: bool, **options: object) -> None:
     from farm.engine.journal import Journal
     from farm.engine.loop import Options, run_plan
 
+    ensure_privileges(sys.argv)
     session = Session.of(options)
     plan = session.plan()
     print_problems(plan.problems)
     runner = session.runner()
     runner.check()
     screen = _screen(session.json, plain)
-    choices = Options(jobs=session.settings.jobs, keep_going=session.settings.keep_going, argv=tuple(sys.argv))
+    choices = Options(jobs=session.settings.jobs or 0, keep_going=session.settings.keep_going, argv=tuple(sys.argv))
     try:
         with Journal(session.store.root) as journal, cancelled_by_signals(screen.close) as cancel:
             summary = run_plan(plan, session.store, runner, journal, choices, [screen], cancel)

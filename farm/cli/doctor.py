@@ -17,7 +17,7 @@ from farm.cli.show import print_json, size
 from farm.spec.problem import FarmError
 
 Verdict = Literal["ok", "missing", "optional"]
-MARKS: dict[Verdict, tuple[str, str]] = {"ok": ("green", "ok"), "missing": ("red", "missing"), "optional": ("yellow", "absent")}
+COLOURS: dict[Verdict, str] = {"ok": "green", "missing": "red", "optional": "yellow"}
 LITTLE_SPACE = 10 * 1024**3
 
 
@@ -49,8 +49,8 @@ def doctor(**options: object) -> None:
 
 
 def _show(finding: Finding) -> None:
-    colour, word = MARKS[finding.verdict]
-    click.echo(f"{click.style(word.ljust(8), fg=colour)} {finding.what}: {finding.detail}")
+    word = "absent" if finding.verdict == "optional" else finding.verdict
+    click.echo(f"{click.style(word.ljust(8), fg=COLOURS[finding.verdict])} {finding.what}: {finding.detail}")
     for line in finding.mend.splitlines():
         click.echo(f"         {line}")
 
@@ -94,8 +94,12 @@ def _space(root: Path) -> Finding:
 
 
 def _user() -> Finding:
-    from farm.runner.rootless import inside_user_namespace
+    from farm.runner.rootless import check_rootless
 
-    if inside_user_namespace():
-        return Finding("user", "ok", "ordinary user, in a user namespace")
-    return Finding("user", "ok", "root" if os.geteuid() == 0 else f"user {os.getuid()}")
+    if os.geteuid() == 0:
+        return Finding("user", "ok", "root")
+    try:
+        check_rootless()
+    except FarmError as failure:
+        return Finding("user", "missing", failure.problems[0].message, failure.problems[0].hint)
+    return Finding("user", "ok", f"user {os.geteuid()}, who can build in a user namespace")

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 import click
 
-from farm.cli.session import plan_options, session_of
+from farm.cli.session import Session, plan_options
 from farm.cli.show import print_json, print_problems
 from farm.plan.node import Plan
 
@@ -26,7 +26,7 @@ PER_CHARACTER = 6.6
 @click.option("--packages/--nodes", default=True, help="Draw packages (default) or every node.")
 def graph(form: str, packages: bool, **options: object) -> None:
     """Print what TARGETS need."""
-    plan = session_of(options).plan()
+    plan = Session.of(options).plan()
     print_problems(plan.problems)
     edges, kinds = _by_package(plan) if packages else _by_node(plan)
     if form == "json":
@@ -88,7 +88,8 @@ def svg(edges: Edges, kinds: Mapping[str, str]) -> str:
     height = max((y for _, y, _ in places.values()), default=0) + BOX + GAP
     lines = [_curve(places[need], places[name]) for name, needs in edges.items() for need in needs]
     boxes = [_box(name, places[name], COLOURS.get(kinds[name], "#ffffff")) for name in edges]
-    head = f'<svg xmlns="http://www.w3.org/2000/svg" width="{x:.0f}" height="{height:.0f}" font-family="sans-serif" font-size="11">'
+    sizes = f'width="{x:.0f}" height="{height:.0f}" font-family="sans-serif" font-size="11"'
+    head = f'<svg xmlns="http://www.w3.org/2000/svg" {sizes}>'
     return "\n".join([head, '<rect width="100%" height="100%" fill="white"/>', *lines, *boxes, "</svg>"])
 
 

@@ -45,7 +45,13 @@ def _execution_row(job: Execution) -> list[str]:
 def _plain(entry: Run | Execution) -> dict[str, object]:
     if isinstance(entry, Run):
         times = {"started": entry.started, "ended": entry.ended}
-        return {"run": entry.id, "outcome": entry.outcome, "argv": list(entry.argv), "counts": dict(entry.counts), **times}
+        return {
+            "run": entry.id,
+            "outcome": entry.outcome,
+            "argv": list(entry.argv),
+            "counts": dict(entry.counts),
+            **times,
+        }
     times = {"started": entry.started, "ended": entry.ended, "cpu": entry.cpu, "memory_peak": entry.memory_peak}
     what = {"run": entry.run, "node": entry.node, "package": entry.package, "key": entry.key, "attempt": entry.attempt}
     return {**what, "status": entry.status, "log": str(entry.log), "failure": dict(entry.failure or {}), **times}

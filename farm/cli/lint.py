@@ -20,10 +20,10 @@ def lint(trees: tuple[Path, ...], strict: bool, **options: object) -> None:
 
     The exit status is 0 when there is no error, 1 when there is one.
     """
-    from farm.spec.lint import lint as find
+    from farm.spec.lint import findings
 
     session = Session.of({**options, "tree": (*trees, *options["tree"])})  # type: ignore[misc]
-    problems = find(session.tree)
+    problems = findings(session.tree)
     errors = sum(problem.severity == "error" for problem in problems)
     if options["json"]:
         print_json({"packages": len(session.tree.packages), "problems": [p.to_json() for p in problems]})

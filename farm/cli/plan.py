@@ -13,7 +13,7 @@ from farm.cli.session import Session, plan_options
 from farm.cli.show import print_json, print_problems
 from farm.engine.forecast import Forecast, forecast
 
-WORDS = {"cached": ("green", "cached"), "run": ("yellow", "run"), "later": ("cyan", "later"), "failed": ("red", "failed")}
+COLOURS = {"cached": "green", "run": "yellow", "later": "cyan", "failed": "red"}
 
 
 @click.command()
@@ -42,9 +42,9 @@ def _lines(found: Iterable[Forecast], verbose: bool) -> Iterable[str]:
     for entry in found:
         counts[entry.fate] += 1
         if verbose or entry.fate != "cached":
-            colour, word = WORDS[entry.fate]
-            yield f"{click.style(word.ljust(6), fg=colour)} {entry.node}  {click.style(reason(entry), dim=True)}".rstrip()
-    yield ", ".join(f"{counts[fate]} {word}" for fate, (_, word) in WORDS.items() if counts[fate]) or "nothing to do"
+            word = click.style(entry.fate.ljust(6), fg=COLOURS[entry.fate])
+            yield f"{word} {entry.node}  {click.style(reason(entry), dim=True)}"
+    yield ", ".join(f"{counts[fate]} {fate}" for fate in COLOURS if counts[fate]) or "nothing to do"
 
 
 def reason(entry: Forecast) -> str:

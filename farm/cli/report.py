@@ -74,8 +74,9 @@ def _step(plan: Plan, failed: Failed) -> str:
 def describe_command(job: Job, index: int) -> str:
     """`steps 2 of 3: make install`."""
     before = len(job.prelude)
-    part, commands, position = ("prelude", job.prelude, index) if index < before else ("steps", job.steps, index - before)
-    return f"{part} {position + 1} of {len(commands)}: {commands[position]}"
+    if index < before:
+        return f"prelude {index + 1} of {before}: {job.prelude[index]}"
+    return f"steps {index - before + 1} of {len(job.steps)}: {job.steps[index - before]}"
 
 
 def _blocked(summary: Summary) -> None:

@@ -134,7 +134,7 @@ def _plain(value: Any) -> Any:
         kept = [f for f in dataclasses.fields(value) if f.compare and getattr(value, f.name) != f.default]
         return {"is": type(value).__name__, **{f.name: _plain(getattr(value, f.name)) for f in kept}}
     if isinstance(value, tuple):
-        return [_plain(v) for v in value]
+        return [v if type(v) is str else _plain(v) for v in value]
     return value
 
 

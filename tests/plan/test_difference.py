@@ -3,9 +3,14 @@
 
 from __future__ import annotations
 
+import json
+
+import pytest
+
 from farm.plan.difference import Difference, differences
-from farm.plan.job import ArchiveInput, FileInput, Job
+from farm.plan.job import ArchiveInput, CopyInput, FileInput, Job
 from farm.plan.node import key_document
+from farm.plan.reading import job_of
 
 
 def test_equal_documents_differ_in_nothing() -> None:
@@ -28,3 +33,21 @@ def test_fields_are_named() -> None:
         Difference("env.C", None, "3"),
         Difference("network", None, True),
     ]
+
+
+def test_a_job_is_read_back_from_its_document() -> None:
+    job = Job(
+        layers=("a" * 64,),
+        inputs=(
+            FileInput("/luetbuild/x", "b" * 64, 0o755),
+            CopyInput(("c" * 64,), "/a", "/b"),
+            FileInput("/l", link="t"),
+        ),
+        prelude=("p",),
+        steps=("s",),
+        env=(("A", "1"),),
+        network=True,
+    )
+    assert job_of(json.loads(json.dumps(key_document(job)))) == job
+    with pytest.raises(ValueError, match="not a job"):
+        job_of({"kind": "pack"})

@@ -1,0 +1,134 @@
+#!/usr/bin/env python3
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Packing and unpacking of a root against ``tar | zstd -T0``, measured in turn in the same run.
+
+    python benchmarks/packing.py [--files 20000] [--source /usr] [--rounds 5]
+
+The root is a copy of the first files of ``--source``. Prints the best time of each and the ratios.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from farm.plan.job import Pack
+from farm.plan.node import Result
+from farm.store.removal import remove_tree
+from farm.store.store import Store
+from farm.store.unpack import unpack
+
+LIMIT = 1.3
+
+
+def main() -> None:
+    """Measures, prints, and exits with 1 when a ratio is over the limit."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--files", type=int, default=20_000)
+    parser.add_argument("--source", type=Path, default=Path("/usr"))
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--folder", type=Path, default=Path("/var/tmp"))
+    options = parser.parse_args()
+    work = Path(tempfile.mkdtemp(prefix="farm-packing-", dir=options.folder))
+    try:
+        with Store(work / "store") as store:
+            ratios = measure(store, work, options)
+    finally:
+        remove_tree(work)
+    raise SystemExit(any(ratio > LIMIT for ratio in ratios))
+
+
+def measure(store: Store, work: Path, options: argparse.Namespace) -> list[float]:
+    """Ratios of packing and of unpacking."""
+    with store.scratch("root") as folder:
+        count, size = copy_files(options.source, folder / "u", options.files)
+        layer = store.commit_layer(folder / "u", []).digest
+    print(f"root: {count} entries, {size / 1e6:.0f} MB")
+    fs, archive = store.layer_path(layer), work / "root.tar.zst"
+    ours = Pack((layer,), "root")
+    pack = in_turn(
+        options.rounds,
+        lambda: store.blob_path(store.pack(ours).digest).unlink(missing_ok=True),
+        lambda: shell(f"tar -C {fs} --sort=name --numeric-owner -cf - . | zstd -q -T0 -f -o {archive}"),
+    )
+    unpacked = in_turn(
+        options.rounds,
+        lambda: unpack(archive, fresh(work / "ours")),
+        lambda: shell(f"zstd -q -dc {archive} | tar -C {fresh(work / 'theirs')} -xf -"),
+    )
+    show("pack", *pack)
+    show("unpack", *unpacked)
+    trivial(store, layer)
+    return [pack[0] / pack[1], unpacked[0] / unpacked[1]]
+
+
+def in_turn(rounds: int, *what: Callable[[], object]) -> list[float]:
+    """The best time of each in seconds."""
+    best = [float("inf")] * len(what)
+    for _ in range(rounds):
+        for number, action in enumerate(what):
+            os.sync()
+            start = time.perf_counter()
+            action()
+            best[number] = min(best[number], time.perf_counter() - start)
+    return best
+
+
+def trivial(store: Store, base: str, rounds: int = 200) -> None:
+    """What the store costs a job that makes one small file."""
+    spent = 0.0
+    for number in range(rounds):
+        with store.scratch() as folder:
+            (folder / "u/opt").mkdir(parents=True)
+            (folder / "u/opt/file").write_text(f"{os.getpid()} {number}")
+            start = time.perf_counter()
+            layer = store.commit_layer(folder / "u", [store.layer_path(base)]).digest
+            package = store.pack(Pack((base, layer), "delta"))
+            store.record(package.digest, {}, Result(layer=layer, package=package.digest))
+            spent += time.perf_counter() - start
+    print(f"trivial job: commit + pack + record {spent / rounds * 1000:.2f} ms")
+
+
+def copy_files(source: Path, target: Path, limit: int) -> tuple[int, int]:
+    """Copies up to ``limit`` entries; returns their number and bytes."""
+    count = size = 0
+    for folder, names, files in os.walk(source):
+        names.sort()
+        inner = target / Path(folder).relative_to(source)
+        inner.mkdir(parents=True, exist_ok=True)
+        for name in sorted(files):
+            path = Path(folder) / name
+            if not (path.is_symlink() or path.is_file()) or path.lstat().st_size > 2_000_000:
+                continue
+            shutil.copy2(path, inner / name, follow_symlinks=False)
+            count, size = count + 1, size + path.lstat().st_size
+            if count >= limit:
+                return count, size
+    return count, size
+
+
+def fresh(path: Path) -> Path:
+    """An empty folder."""
+    remove_tree(path)
+    path.mkdir()
+    return path
+
+
+def shell(command: str) -> None:
+    """Runs it."""
+    subprocess.run(command, shell=True, check=True)
+
+
+def show(name: str, ours: float, theirs: float) -> None:
+    """One line."""
+    print(f"{name}: farm {ours:.3f} s, tar and zstd {theirs:.3f} s, ratio {ours / theirs:.2f}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,209 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What commands share: their options, the settings, the tree, the store, and the plan of the targets."""
+
+from __future__ import annotations
+
+import dataclasses
+import difflib
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import click
+
+from farm.spec.problem import Problem, error
+
+if TYPE_CHECKING:
+    from farm.engine.journal import Journal
+    from farm.plan.images import Images
+    from farm.plan.node import Plan
+    from farm.runner.protocol import Runner
+    from farm.spec.model import PackageId, Tree
+    from farm.spec.settings import Settings
+    from farm.store.store import Store
+
+Command = TypeVar("Command", bound=Callable[..., Any])
+FOLDER = click.Path(file_okay=False, path_type=Path)
+
+
+def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
+
+
+store_options = _options(
+    click.option("--store", type=FOLDER, help="The store (default: FARM_STORE, else in the user's cache folder)."),
+    click.option("--json", is_flag=True, help="Print plain data."),
+)
+"""Options of commands that only look at a store."""
+
+session_options = _options(
+    click.option("--tree", "-t", multiple=True, type=FOLDER, metavar="DIR", help="A spec tree; may be repeated."),
+    click.option("--values", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+                 help="A value file; later ones win."),
+    store_options,
+)  # fmt: skip
+"""Options of commands that read trees."""
+
+plan_options = _options(
+    click.argument("targets", nargs=-1, metavar="[TARGET]..."),
+    session_options,
+    click.option("--all", is_flag=True, help="All packages of the trees."),
+    click.option("--platform", help="The platform to build for, for example linux/amd64."),
+    click.option("--runner", help="Where jobs run: sandbox (default) or docker."),
+)
+"""Options of commands that plan targets."""
+
+_SETTINGS = {"tree": "trees", "values": "values", "runner": "runner", "jobs": "jobs", "store": "store",
+             "destination": "destination", "platform": "platform", "keep_going": "keep-going"}  # fmt: skip
+"""Option on the command line → key of farm.yaml."""
+
+
+def settings_of(options: Mapping[str, Any]) -> Settings:
+    """All settings, the command line's first. FarmError with all that is wrong in the files."""
+    from farm.spec.settings import read_settings
+
+    return read_settings({key: options[option] for option, key in _SETTINGS.items() if option in options})
+
+
+def store_root(options: Mapping[str, Any]) -> Path:
+    """The store's folder, which need not exist."""
+    return settings_of(options).store
+
+
+def open_store(options: Mapping[str, Any]) -> Store:
+    """The store that the options name."""
+    from farm.store.store import Store
+
+    return Store(store_root(options))
+
+
+def open_journal(options: Mapping[str, Any]) -> Journal:
+    """The journal of the store that the options name."""
+    from farm.engine.journal import Journal
+
+    return Journal(store_root(options))
+
+
+@dataclasses.dataclass(frozen=True)
+class Session:
+    """One call of a command: settings, and what follows from them, made when it is first used."""
+
+    settings: Settings
+    targets: tuple[str, ...] = ()
+    everything: bool = False
+    json: bool = False
+
+    @classmethod
+    def of(cls, options: Mapping[str, Any]) -> Session:
+        """The session that the command's options ask for."""
+        targets = tuple(options.get("targets", ()))
+        return cls(settings_of(options), targets, bool(options.get("all")), bool(options.get("json")))
+
+    @functools.cached_property
+    def store(self) -> Store:
+        """The store."""
+        from farm.store.store import Store
+
+        return Store(self.settings.store)
+
+    @functools.cached_property
+    def tree(self) -> Tree:
+        """All packages of all trees."""
+        from farm.spec.load import load
+
+        return load(self.settings.trees, self.settings.values, cache=self.settings.store / "trees")
+
+    def runner(self) -> Runner:
+        """A new runner. FarmError ``unknown-runner``."""
+        from farm.runner.registry import get_runner
+
+        return get_runner(self.settings.runner)
+
+    def plan(self) -> Plan:
+        """The plan of the targets.
+
+        UsageError without a target; FarmError ``unknown-target`` for what is in no tree, all of them at once.
+        """
+        from farm.plan.make import Options, make_plan
+
+        settings = self.settings
+        compression = settings.compression
+        if compression not in ("none", "gzip", "zstd"):
+            raise error("bad-compression", f"{compression!r} is no compression", hint="write none, gzip or zstd")
+        images = _images(settings)
+        options = Options(settings.platform, settings.network, compression, images)  # type: ignore[arg-type]
+        plan = make_plan(self.tree, self._wanted(), options)
+        general = [p for p in self.tree.problems if p.severity == "error" and not p.package]
+        return dataclasses.replace(plan, problems=(*general, *plan.problems))
+
+    def _wanted(self) -> Sequence[PackageId]:
+        if self.everything:
+            return sorted(self.tree.packages)
+        if not self.targets:
+            raise click.UsageError("name at least one TARGET (category/name[@selector]), or use --all")
+        return find_targets(self.tree, self.targets)
+
+
+def find_targets(tree: Tree, texts: Sequence[str]) -> list[PackageId]:
+    """The packages that targets mean, the highest version of each that fits. FarmError with all that do not."""
+    from farm.spec.problem import FarmError
+
+    by_name: dict[str, list[PackageId]] = {}
+    for package in tree.packages:
+        by_name.setdefault(package.name, []).append(package)
+    found: list[PackageId] = []
+    problems: list[Problem] = []
+    for text in texts:
+        package, problem = _find(text, by_name)
+        if problem:
+            problems.append(problem)
+        elif package:
+            found.append(package)
+    if problems:
+        raise FarmError(problems)
+    return list(dict.fromkeys(found))
+
+
+def _find(text: str, by_name: Mapping[str, list[PackageId]]) -> tuple[PackageId | None, Problem | None]:
+    from farm.spec.selector import parse_target
+    from farm.spec.version import Version
+
+    target = parse_target(text)
+    name = target.literal if target.literal in by_name else target.name
+    named = [package for package in by_name.get(name, []) if target.category in (None, package.category)]
+    if len(categories := sorted({package.category for package in named})) > 1:
+        hint = "write one of " + ", ".join(f"{category}/{target.name}" for category in categories)
+        return None, Problem("ambiguous-target", f"{text!r} is in several categories", hint=hint)
+    fitting = [package for package in named if target.selector.admits(Version.parse(package.version))]
+    if fitting:
+        return max(fitting, key=lambda package: Version.parse(package.version)), None
+    if named:
+        versions = ", ".join(sorted({package.version for package in named}))
+        return None, Problem("unknown-target", f"no version of {text!r} fits", hint=f"there are: {versions}")
+    atoms = [package.atom for packages in by_name.values() for package in packages]
+    near = difflib.get_close_matches(text, atoms, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`farm lint` lists the problems of the tree"
+    return None, Problem("unknown-target", f"there is no package {text!r}", hint=hint)
+
+
+def _images(settings: Settings) -> Images:
+    from farm.plan.images import Images
+
+    seeds = {name: _seed(seed) for name, seed in settings.seeds.items()}
+    return Images(seeds, settings.images, plain_is_docker=settings.runner == "docker")
+
+
+def _seed(written: Mapping[str, Any]) -> Any:
+    """A seed as farm.yaml has it."""
+    from farm.plan.job import Seed
+
+    if "docker" in written:
+        return Seed("docker", image=written["docker"])
+    if "url" in written:
+        return Seed("archive", url=written["url"], sha256=written.get("sha256", ""))
+    fields = dict(written["debootstrap"])
+    for key in ("packages", "components"):
+        if key in fields:
+            fields[key] = tuple(fields[key])
+    return Seed("debootstrap", **fields)

@@ -1,0 +1,85 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What nodes become when their needs are made, their keys, and whether the store has them already."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from farm.plan.job import Action, Digest, Fetch, Seed
+from farm.plan.node import Node, Plan, Result, key_document, key_of
+
+if TYPE_CHECKING:
+    from farm.store.store import Store
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ticket:
+    """A node that is ready to be made: nothing but digests is left in ``action``."""
+
+    node: Node
+    action: Action
+    document: dict[str, Any]
+    key: Digest
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Answer:
+    """What a look at one node told. ``result``: the store has it. ``failure``: it cannot even be looked up."""
+
+    node: Node
+    ticket: Ticket | None = None
+    result: Result | None = None
+    failure: Exception | None = None
+
+
+class Looker:
+    """Looks nodes up, level by level. ``results`` is what is made so far, by node id."""
+
+    def __init__(self, plan: Plan, store: Store) -> None:
+        self.plan = plan
+        self.store = store
+        self.results: dict[str, Result] = {}
+        self._seeds: dict[Seed, Seed] = {}
+
+    def look(self, names: Sequence[str]) -> list[Answer]:
+        """One answer for each of these nodes, whose needs must be in ``results``."""
+        answers = [self._ticket(self.plan.nodes[name]) for name in names]
+        tickets = [answer.ticket for answer in answers if answer.ticket]
+        found = self.find(tickets)
+        return [
+            dataclasses.replace(answer, result=found[answer.ticket.key])
+            if answer.ticket and answer.ticket.key in found
+            else answer
+            for answer in answers
+        ]
+
+    def find(self, tickets: Sequence[Ticket]) -> dict[Digest, Result]:
+        """What the store has of these, by key."""
+        fetches = {ticket.key for ticket in tickets if isinstance(ticket.action, Fetch)}
+        found = self.store.lookup_many([ticket.key for ticket in tickets if ticket.key not in fetches])
+        return {**found, **{key: blob_result(self.store, key) for key in fetches if self.store.has_blob(key)}}
+
+    def _ticket(self, node: Node) -> Answer:
+        try:
+            action = node.resolve(self.results)
+            if isinstance(action, Seed):
+                action = self._identify(action)
+            document = key_document(action)
+            key = action.sha256 if isinstance(action, Fetch) else key_of(document)
+        except Exception as failure:  # noqa: BLE001  it is this node's failure, not the run's
+            return Answer(node, failure=failure)
+        return Answer(node, Ticket(node, action, document, key))
+
+    def _identify(self, seed: Seed) -> Seed:
+        from farm.runner.seed import identify
+
+        if seed not in self._seeds:
+            self._seeds[seed] = identify(seed)
+        return self._seeds[seed]
+
+
+def blob_result(store: Store, digest: Digest) -> Result:
+    """The result of a fetch whose blob the store has."""
+    return Result(blob=digest, size=store.blob_path(digest).stat().st_size)

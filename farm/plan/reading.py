@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A job read back from its key document."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from farm.plan.job import ArchiveInput, CopyInput, FileInput, Input, Job
+
+_INPUTS: dict[str, type[FileInput] | type[ArchiveInput] | type[CopyInput]] = {
+    "FileInput": FileInput,
+    "ArchiveInput": ArchiveInput,
+    "CopyInput": CopyInput,
+}
+
+
+def job_of(document: Mapping[str, Any]) -> Job:
+    """The job whose key document this is, with default limits. ValueError when it is no job's."""
+    if document.get("kind") != "job":
+        raise ValueError(f"not a job: {document.get('kind')}")
+    fields = {name: value for name, value in document.items() if name not in ("kind", "version")}
+    for name in ("layers", "prelude", "steps"):
+        fields[name] = tuple(fields.get(name, ()))
+    fields["env"] = tuple((name, value) for name, value in fields.get("env", ()))
+    fields["inputs"] = tuple(_input(item) for item in fields.get("inputs", ()))
+    return Job(**fields)
+
+
+def _input(item: Mapping[str, Any]) -> Input:
+    fields = {name: tuple(value) if isinstance(value, list) else value for name, value in item.items() if name != "is"}
+    return _INPUTS[item["is"]](**fields)

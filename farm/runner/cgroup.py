@@ -1,0 +1,223 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Control groups of jobs, one for each: limits and counts of memory and processes. cgroup v1 and v2.
+
+They lie in ``farm/STORE/PID-START-NUMBER`` below the hierarchy's root, or, where that may not be written, below
+the highest group above the farm's own that may (a delegated one). The pid and start time are the farm's: what a
+dead farm left is removed by the next. Files: Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import itertools
+import os
+from pathlib import Path
+
+from farm.spec.problem import error
+
+CONTROLLERS = ("memory", "pids")
+_FOLDER = "farm"
+_numbers = itertools.count()
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Hierarchy:
+    """Where one controller's groups of this farm may be made. ``version`` is 1 or 2."""
+
+    controller: str
+    version: int
+    base: Path
+
+
+@functools.cache
+def hierarchies() -> dict[str, Hierarchy]:
+    """By controller; one that is missing cannot be used here, for want of rights or of the controller."""
+    found = {}
+    for controller in CONTROLLERS:
+        base = _base_v1(controller)
+        version = 1
+        if base is None:
+            base, version = _base_v2(controller), 2
+        if base is not None:
+            found[controller] = Hierarchy(controller, version, base)
+    return found
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class JobGroup:
+    """The groups of one job, by controller; several may be the same folder (v2)."""
+
+    folders: dict[str, Hierarchy]
+
+    @property
+    def process_files(self) -> tuple[str, ...]:
+        """Files into which a process writes to join."""
+        paths = dict.fromkeys(str(h.base / "cgroup.procs") for h in self.folders.values())
+        return tuple(paths)
+
+    def limit(self, memory: int | None, processes: int) -> None:
+        """Sets limits, in bytes (no swap beyond) and tasks; without the controller: nothing."""
+        if "pids" in self.folders:
+            (self.folders["pids"].base / "pids.max").write_text(str(processes))
+        group = self.folders.get("memory")
+        if group is None or memory is None:
+            return
+        names = ("memory.max", "memory.swap.max") if group.version == 2 else _V1_LIMITS
+        (group.base / names[0]).write_text(str(memory))
+        swap = 0 if group.version == 2 else memory
+        with contextlib.suppress(OSError):
+            (group.base / names[1]).write_text(str(swap))
+
+    def memory_peak(self) -> int | None:
+        """Most memory ever used at once, in bytes; None: not known."""
+        group = self.folders.get("memory")
+        if group is None:
+            return None
+        name = "memory.peak" if group.version == 2 else "memory.max_usage_in_bytes"
+        try:
+            return int((group.base / name).read_text())
+        except (OSError, ValueError):
+            return None
+
+    def memory_kills(self) -> int:
+        """How many processes the kernel has killed because memory ran out."""
+        group = self.folders.get("memory")
+        if group is None:
+            return 0
+        name = "memory.events" if group.version == 2 else "memory.oom_control"
+        try:
+            words = (group.base / name).read_text().split()
+        except OSError:
+            return 0
+        return int(words[words.index("oom_kill") + 1]) if "oom_kill" in words else 0
+
+    def remove(self) -> None:
+        """Removes the groups, whose processes have all ended. What stays busy is for `sweep`."""
+        for group in self.folders.values():
+            with contextlib.suppress(OSError):
+                group.base.rmdir()
+
+
+_V1_LIMITS = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
+
+
+def new_group(store: str) -> JobGroup:
+    """Makes the groups for one more job; ``store`` names the store. FarmError ``cgroup-failed``."""
+    name = f"{os.getpid()}-{_start_of(os.getpid())}-{next(_numbers)}"
+    folders = {}
+    try:
+        for controller, hierarchy in hierarchies().items():
+            folder = hierarchy.base / store / name
+            try:
+                _make(folder, hierarchy)
+            except FileNotFoundError:
+                # Another farm on this store has just ended and removed what seemed unused.
+                _make(folder, hierarchy)
+            folders[controller] = dataclasses.replace(hierarchy, base=folder)
+    except OSError as problem:
+        raise error("cgroup-failed", f"cannot make a control group: {problem}", transient=True) from problem
+    return JobGroup(folders)
+
+
+def sweep(store: str) -> None:
+    """Removes the groups that farms on this store left which have died, and the store's own when it is unused."""
+    for base in {h.base for h in hierarchies().values()}:
+        for folder in (base / store).glob("*-*-*"):
+            pid, start, _ = folder.name.split("-", 2)
+            if not pid.isdigit() or _start_of(int(pid)) != start:
+                with contextlib.suppress(OSError):
+                    folder.rmdir()
+        for folder in (base / store, base):
+            with contextlib.suppress(OSError):
+                folder.rmdir()
+
+
+def _make(folder: Path, hierarchy: Hierarchy) -> None:
+    """The folder with its parents; in v2 each level has to hand the controller down."""
+    if folder.exists():
+        return
+    levels = [hierarchy.base, folder.parent]
+    for level in levels:
+        level.mkdir(parents=True, exist_ok=True)
+        if hierarchy.version == 2:
+            for controller in CONTROLLERS:
+                _enable(level, controller)
+    folder.mkdir(exist_ok=True)
+
+
+def _enable(level: Path, controller: str) -> bool:
+    if controller in (level / "cgroup.subtree_control").read_text().split():
+        return True
+    try:
+        (level / "cgroup.subtree_control").write_text(f"+{controller}")
+    except OSError:
+        return False
+    return True
+
+
+def _start_of(pid: int) -> str:
+    """A process's start time, in clock ticks since boot; empty when there is no such process."""
+    try:
+        text = Path(f"/proc/{pid}/stat").read_text()
+    except OSError:
+        return ""
+    return text.rpartition(")")[2].split()[19]
+
+
+def _mounts(kind: str) -> list[tuple[Path, str]]:
+    """Mount points of a file system type, with the file system's own options."""
+    found = []
+    for line in Path("/proc/self/mountinfo").read_text().splitlines():
+        left, _, right = line.partition(" - ")
+        name, _, options = right.split(" ", 2)
+        if name == kind:
+            found.append((Path(left.split()[4]), options))
+    return found
+
+
+def _base_v1(controller: str) -> Path | None:
+    for point, options in _mounts("cgroup"):
+        if controller in options.split(","):
+            base = point / _FOLDER
+            return base if os.access(base if base.exists() else point, os.W_OK) else None
+    return None
+
+
+def _base_v2(controller: str) -> Path | None:
+    for point, _ in _mounts("cgroup2"):
+        for level in reversed((point / _own_v2() / "x").parents):
+            if level.is_relative_to(point) and _offers(level, controller):
+                return level / _FOLDER
+    return None
+
+
+def _own_v2() -> str:
+    for line in Path("/proc/self/cgroup").read_text().splitlines():
+        if line.startswith("0::/") and ".." not in line:
+            return line[len("0::/") :]
+    return ""
+
+
+def _offers(level: Path, controller: str) -> bool:
+    """Whether groups with this controller can be made below ``level`` and processes be moved there."""
+    try:
+        offered = controller in (level / "cgroup.controllers").read_text().split()
+    except OSError:
+        return False
+    writable = os.access(level, os.W_OK) and os.access(level / "cgroup.procs", os.W_OK)
+    return offered and writable and _hands_down(level, controller)
+
+
+def _hands_down(level: Path, controller: str) -> bool:
+    """A delegated group with processes hands nothing down: if they are only the farm's, they make room."""
+    if _enable(level, controller):
+        return True
+    members = (level / "cgroup.procs").read_text().split()
+    if members != [str(os.getpid())]:
+        return False
+    own = level / "farm-main"
+    own.mkdir(exist_ok=True)
+    (own / "cgroup.procs").write_text(members[0])
+    return _enable(level, controller)

@@ -1,0 +1,91 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Takes out of a started container what a job must not see, then lets its commands begin.
+
+Run as a program of its own, because a process with threads cannot enter a mount namespace::
+
+    settle.py PID GO SHARE [PATH…]
+
+The shared folder ``SHARE`` is unmounted, and /sys covered, which tells of the host. Then goes what the engine
+made in the upper directory: each ``PATH``, deepest first, is unmounted (a file that the engine bound over
+a place where the root has none) and removed. Writing to the FIFO ``GO`` starts the commands.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import errno
+import os
+import stat
+import sys
+import time
+from pathlib import Path
+
+CLONE_NEWNS = 0x00020000
+MNT_DETACH = 2
+MS_INERT_READ_ONLY = 0x1 | 0x2 | 0x4 | 0x8
+"""MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC."""
+
+_libc = ctypes.CDLL(None, use_errno=True)
+
+
+def enter(namespace: int) -> None:
+    """Moves this process into the mount namespace behind a file descriptor."""
+    _checked(_libc.setns(namespace, CLONE_NEWNS), "setns")
+
+
+def cover(path: str) -> None:
+    """Mounts an empty, read-only folder over ``path``."""
+    options = ctypes.c_char_p(b"size=0,mode=555")
+    flags = ctypes.c_ulong(MS_INERT_READ_ONLY)
+    _checked(_libc.mount(b"sysfs", os.fsencode(path), b"tmpfs", flags, options), f"mount {path}")
+
+
+def unmount(path: str) -> None:
+    """Unmounts ``path``; nothing mounted there is fine."""
+    if _libc.umount2(os.fsencode(path), MNT_DETACH) != 0 and ctypes.get_errno() not in (errno.EINVAL, errno.ENOENT):
+        raise OSError(ctypes.get_errno(), f"umount {path}")
+
+
+def remove(path: str) -> None:
+    """Removes a file, or a folder that is empty and no mount point; else does nothing."""
+    with contextlib.suppress(OSError):
+        if stat.S_ISDIR(os.lstat(path).st_mode):
+            Path(path).rmdir()
+        else:
+            Path(path).unlink()
+
+
+def wait_for_reader(fifo: str, pid: int) -> int:
+    """Opens ``fifo`` for writing once process ``pid`` reads it. OSError (ESRCH) when the process ends before."""
+    while True:
+        try:
+            return os.open(fifo, os.O_WRONLY | os.O_NONBLOCK)
+        except OSError as problem:
+            if problem.errno != errno.ENXIO:
+                raise
+        os.kill(pid, 0)
+        time.sleep(0.002)
+
+
+def main(pid: int, go: str, share: str, made: list[str]) -> None:
+    """Tidies up the container whose first process is ``pid``, and starts its commands."""
+    namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
+    start = wait_for_reader(go, pid)
+    enter(namespace)
+    unmount(share)
+    cover("/sys")
+    for path in made:
+        unmount(path)
+    for path in (share, *made):
+        remove(path)
+    os.write(start, b"go\n")
+
+
+def _checked(result: int, what: str) -> None:
+    if result != 0:
+        raise OSError(ctypes.get_errno(), what)
+
+
+if __name__ == "__main__":
+    main(int(sys.argv[1]), sys.argv[2], sys.argv[3], sys.argv[4:])

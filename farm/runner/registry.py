@@ -1,0 +1,28 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which runners there are. A new one is one line here."""
+
+from __future__ import annotations
+
+import importlib
+
+from farm.runner.protocol import Runner
+from farm.spec.problem import error
+
+RUNNERS: dict[str, str] = {
+    "sandbox": "farm.runner.sandbox.runner:Sandbox",
+    "docker": "farm.runner.docker:DockerRunner",
+}
+"""Name on the command line to ``module:class``; loaded only when used."""
+
+DEFAULT = "sandbox"
+
+
+def get_runner(name: str) -> Runner:
+    """A new runner of that name. FarmError ``unknown-runner``."""
+    where = RUNNERS.get(name)
+    if where is None:
+        known = ", ".join(sorted(RUNNERS))
+        raise error("unknown-runner", f"there is no runner {name!r}", hint=f"Use one of: {known}")
+    module, _, attribute = where.partition(":")
+    runner: Runner = getattr(importlib.import_module(module), attribute)()
+    return runner

@@ -1,0 +1,267 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The sandbox runner: prepares a job's folders, hands it to the spawner, judges how it ended."""
+
+from __future__ import annotations
+
+import dataclasses
+import errno
+import hashlib
+import os
+import socket
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+from farm.plan.job import Job
+from farm.plan.node import key_document, key_of
+from farm.runner import cgroup
+from farm.runner.cgroup import JobGroup
+from farm.runner.log import Log, Pump
+from farm.runner.protocol import Failure, Outcome, Status
+from farm.runner.rootless import is_rootless
+from farm.runner.sandbox import init
+from farm.runner.sandbox.request import LOWERS, ROOT, UPPER, WORK, Request
+from farm.runner.sandbox.skeleton import etc_files, make_skeleton
+from farm.runner.sandbox.supervise import DiskGuard, Supervisor
+from farm.spec.problem import FarmError, error
+from farm.store.store import Store
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+MAX_LAYERS = 450
+"""overlayfs takes 500 lower directories (OVL_MAX_STACK); above this they are flattened into one."""
+
+_STATUSES: dict[str, Status] = {"cancelled": "cancelled", "timeout": "timeout", "silent": "silent"}
+_SOURCE = Path(__file__).resolve().parents[3]
+_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from farm.runner.sandbox.spawner import main; "
+_START += "sys.exit(main(sys.argv[1:]))"
+
+
+def complete_environment(job: Job) -> dict[str, str]:
+    """What a command of the job sees: ``job.env`` and what is added where it is unset."""
+    return {"HOME": "/root", "PATH": PATH, "FARM_CORES": str(job.limits.cores), **dict(job.env)}
+
+
+def spawner_command(*arguments: str) -> list[str]:
+    """How to start the spawner, isolated from the user's Python settings."""
+    return [sys.executable, "-I", "-S", "-c", _START, str(_SOURCE), *arguments]
+
+
+class Sandbox:
+    """Runs jobs in namespaces. One helper process (the spawner) serves all threads; started when first needed."""
+
+    name = "sandbox"
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._spawner: subprocess.Popen[bytes] | None = None
+        self._control: socket.socket | None = None
+        self._swept: set[str] = set()
+
+    def check(self) -> None:
+        """FarmError ``sandbox-unavailable`` when a job cannot be run here."""
+        from farm.runner.sandbox.probe import probe
+
+        probe()
+
+    def run(self, job: Job, store: Store, log: Path, cancel: threading.Event) -> Outcome:
+        """See `farm.runner.protocol.Runner`. FarmError ``sandbox-setup``, ``cgroup-failed``: transient."""
+        began = time.monotonic()
+        log.touch()
+        if cancel.is_set():
+            return Outcome("cancelled")
+        with store.scratch("job") as scratch, self._group(job, store) as group:
+            lowers = prepare(scratch, job, store)
+            request = make_request(job, scratch, len(lowers), group)
+            watched = self._watch(request, job, scratch / UPPER, log, cancel)
+            outcome = _judge(watched, group)
+            if outcome.status == "ok":
+                drop = () if job.keep_workdir else (job.workdir,)
+                layer = store.commit_layer(scratch / UPPER, lowers, drop=drop, epoch=job.epoch)
+                outcome = dataclasses.replace(outcome, layer=layer.digest)
+            elif outcome.status != "cancelled" and outcome.failure:
+                root = store.keep_failed(key_of(key_document(job)), scratch / UPPER)
+                failure = dataclasses.replace(outcome.failure, root=root)
+                outcome = dataclasses.replace(outcome, failure=failure)
+        return dataclasses.replace(outcome, wall=time.monotonic() - began)
+
+    def close(self) -> None:
+        """Stops the spawner, and with it every job that still runs."""
+        with self._lock:
+            self._close_spawner()
+        for name in self._swept:
+            cgroup.sweep(name)
+        self._swept.clear()
+
+    def _close_spawner(self) -> None:
+        if self._control:
+            self._control.close()
+        if self._spawner:
+            self._spawner.wait()
+        self._control = self._spawner = None
+
+    @contextmanager
+    def _group(self, job: Job, store: Store) -> Iterator[JobGroup]:
+        name = store_name(store)
+        if name not in self._swept:
+            self._swept.add(name)
+            cgroup.sweep(name)
+        group = cgroup.new_group(name)
+        try:
+            group.limit(job.limits.memory, job.limits.processes)
+            yield group
+        finally:
+            group.remove()
+
+    def _watch(self, request: Request, job: Job, upper: Path, log: Path, cancel: threading.Event) -> Supervisor:
+        with ExitStack() as stack:
+            file = stack.enter_context(Log(log))
+            ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+            stack.enter_context(ours)
+            reading, writing = os.pipe()
+            pump = Pump(reading, file)
+            stack.callback(pump.close)
+            try:
+                self._send(request, writing, theirs)
+            finally:
+                os.close(writing)
+                theirs.close()
+            watched = Supervisor(ours, pump, job.limits, DiskGuard(upper, job.limits.disk))
+            watched.watch(cancel)
+        return watched
+
+    def _send(self, request: Request, output: int, report: socket.socket) -> None:
+        memory = request.to_memory()
+        try:
+            with self._lock:
+                socket.send_fds(self._running_spawner(), [b"j"], [memory, output, report.fileno()])
+        except OSError as problem:
+            raise error("sandbox-setup", f"the sandbox's helper is gone: {problem}", transient=True) from problem
+        finally:
+            os.close(memory)
+
+    def _running_spawner(self) -> socket.socket:
+        if self._spawner and self._spawner.poll() is not None:
+            self._close_spawner()
+        if self._control is None:
+            self._control, self._spawner = _start_spawner()
+        return self._control
+
+
+def _start_spawner() -> tuple[socket.socket, subprocess.Popen[bytes]]:
+    ours, theirs = socket.socketpair(socket.AF_UNIX, socket.SOCK_SEQPACKET)
+    farm = os.pidfd_open(os.getpid())
+    try:
+        process = subprocess.Popen(
+            spawner_command("serve", str(theirs.fileno()), str(farm)),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            pass_fds=(theirs.fileno(), farm),
+            start_new_session=True,
+        )
+    finally:
+        theirs.close()
+        os.close(farm)
+    return ours, process
+
+
+def store_name(store: Store) -> str:
+    """A short name for the store that is the same in all farms that use it."""
+    return hashlib.sha256(os.fsencode(store.root.resolve())).hexdigest()[:12]
+
+
+def prepare(scratch: Path, job: Job, store: Store, upper: Path | None = None) -> list[Path]:
+    """Makes the folders of `Request` in ``scratch``, or uses an ``upper`` that is there: the lower directories."""
+    for name in (WORK, ROOT, LOWERS, "skeleton"):
+        (scratch / name).mkdir()
+    if upper:
+        (scratch / UPPER).symlink_to(upper)
+    else:
+        (scratch / UPPER).mkdir()
+        (scratch / UPPER).chmod(0o755)
+    make_skeleton(scratch / "skeleton")
+    layers = _each_once(str(layer) for layer in job.layers)
+    if len(layers) > MAX_LAYERS:
+        layers = (store.flatten(layers),)
+    if job.fresh_workdir:
+        context = store.context_layer(job.inputs, workdir=job.workdir, epoch=job.epoch)
+        layers = _each_once((*layers, context))
+    lowers = [scratch / "skeleton", *store.layer_paths(layers)]
+    for number, path in enumerate(lowers):
+        (scratch / LOWERS / str(number)).symlink_to(path)
+    return lowers
+
+
+def _each_once(layers: Iterable[str]) -> tuple[str, ...]:
+    """Overlayfs takes no directory twice. The upper of two equal layers hides all of the lower one."""
+    return tuple(reversed(dict.fromkeys(reversed(tuple(layers)))))
+
+
+def make_request(job: Job, scratch: Path, lowers: int, group: JobGroup) -> Request:
+    """The request for all of the job's commands. Where a cgroup controller is missing, rlimits stand in."""
+    has = group.folders
+    return Request(
+        scratch=str(scratch),
+        lowers=lowers,
+        workdir=job.workdir,
+        env=complete_environment(job),
+        etc=etc_files(network=job.network),
+        commands=job.commands,
+        network=job.network,
+        rootless=is_rootless(),
+        cgroups=group.process_files,
+        rlimit_memory=None if "memory" in has else job.limits.memory,
+        rlimit_processes=None if "pids" in has else job.limits.processes,
+        shared_memory=job.limits.memory,
+    )
+
+
+def _judge(watched: Supervisor, group: JobGroup) -> Outcome:
+    """How the job ended. Raises FarmError when that was not the job's own doing."""
+    peak = group.memory_peak()
+    measured = Outcome("failed", cpu=watched.cpu, memory_peak=watched.peak if peak is None else peak)
+    if watched.stopped:
+        status = _STATUSES.get(watched.stopped, "failed")
+        return dataclasses.replace(measured, status=status, failure=_failure(watched, watched.stopped))
+    if watched.done and watched.status in (0, None) and not watched.refused:
+        return dataclasses.replace(measured, status="ok")
+    return dataclasses.replace(measured, failure=_failure(watched, _reason(watched, group)))
+
+
+def _failure(watched: Supervisor, reason: str) -> Failure:
+    code = None if watched.status is None else init.exit_code(watched.status)
+    return Failure(watched.command, code, reason)
+
+
+def _reason(watched: Supervisor, group: JobGroup) -> str:
+    """One word for why a job failed by itself.
+
+    ``exit``, ``signal``, ``memory``, ``processes``, ``too-long`` (a command of more than 128 KiB), ``no-shell``,
+    ``no-workdir``, ``bad-root`` (a file where /dev, /etc, /proc or /sys has to be).
+    """
+    if group.memory_kills():
+        return "memory"
+    if watched.broken:
+        if watched.broken.errno == errno.ENOTDIR:
+            return "bad-root"
+        raise _setup_error(str(watched.broken.strerror))
+    if watched.refused:
+        return _why_refused(watched.refused)
+    if watched.status is None:
+        raise _setup_error("the job's first process was killed from outside")
+    return "signal" if os.WIFSIGNALED(watched.status) else "exit"
+
+
+def _why_refused(problem: OSError) -> str:
+    if problem.errno == errno.EAGAIN:
+        return "processes"
+    if problem.errno == errno.E2BIG:
+        return "too-long"
+    return "no-shell" if problem.strerror in (init.SHELL, "") else "no-workdir"
+
+
+def _setup_error(what: str) -> FarmError:
+    return error("sandbox-setup", f"the sandbox could not be set up: {what}", hint="See `farm doctor`.", transient=True)

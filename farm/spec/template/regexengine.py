@@ -1,0 +1,258 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Search for Go's regular expressions: with Python's ``re``, or, where that could take forever, in linear time.
+
+Python's matcher tries one way after the other, so that ``(a+)+$`` takes exponential time. Expressions with a
+repetition inside a repetition, and long texts for expressions with many of them, go to a simulation of the
+automaton (Pike's algorithm) instead, which steps through all ways at once.
+"""
+
+from __future__ import annotations
+
+import functools
+import re
+from collections.abc import Callable, Iterator
+
+from farm.spec.template.regexsyntax import (
+    Assertion,
+    Chars,
+    Choice,
+    Expression,
+    Group,
+    Node,
+    Repeat,
+    Sequence,
+    parse,
+)
+from farm.spec.template.values import Fault
+
+Spans = list[tuple[int, int]]
+"""(start, end) of the match and of each group; (-1, -1) for a group that took no part."""
+MAX_PROGRAM = 20_000
+MAX_SLOW_TEXT = 1 << 18
+_MAX_TRIES = 10**10
+_ASSERTIONS = {
+    "start": r"\A",
+    "end": r"\Z",
+    "line-start": "(?m:^)",
+    "line-end": "(?m:$)",
+    "word": r"(?a:\b)",
+    "not-word": r"(?a:\B)",
+}
+
+
+def _escaped(code: int) -> str:
+    return f"\\U{code:08x}" if code > 0xFFFF else f"\\u{code:04x}" if code > 127 else re.escape(chr(code))
+
+
+def _class(chars: Chars) -> str:
+    if not chars.ranges:
+        return r"(?s:.)" if chars.negated else r"(?!)"
+    if len(chars.ranges) == 1 and chars.ranges[0][0] == chars.ranges[0][1] and not chars.negated:
+        text = _escaped(chars.ranges[0][0])
+    else:
+        parts = (f"\\U{low:08x}-\\U{high:08x}" for low, high in chars.ranges)
+        text = f"[{'^' if chars.negated else ''}{''.join(parts)}]"
+    return f"(?i:{text})" if chars.fold else text
+
+
+def _python(node: Node) -> str:
+    """The same expression for Python's ``re``."""
+    if isinstance(node, Chars):
+        return _class(node)
+    if isinstance(node, Assertion):
+        return _ASSERTIONS[node.kind]
+    if isinstance(node, Sequence):
+        return "".join(f"(?:{_python(item)})" if isinstance(item, Choice) else _python(item) for item in node.items)
+    if isinstance(node, Choice):
+        return "|".join(map(_python, node.items))
+    if isinstance(node, Group):
+        return f"({_python(node.node)})"
+    inner = _python(node.node)
+    inner = inner if isinstance(node.node, (Chars, Group)) else f"(?:{inner})"
+    most = "" if node.most is None else str(node.most)
+    return f"{inner}{{{node.least},{most}}}{'' if node.greedy else '?'}"
+
+
+def _repeats(node: Node) -> tuple[int, bool]:
+    """How many repetitions without a bound there are, and whether a repetition is inside of another."""
+    if isinstance(node, (Sequence, Choice)):
+        found = [_repeats(item) for item in node.items]
+        return sum(count for count, _ in found), any(nested for _, nested in found)
+    if isinstance(node, Group):
+        return _repeats(node.node)
+    if not isinstance(node, Repeat):
+        return 0, False
+    count, nested = _repeats(node.node)
+    many = node.most is None or node.most > 9
+    variable = many and node.most != node.least
+    return count + variable, nested or (many and (count > 0 or _is_ambiguous(node.node)))
+
+
+def _is_ambiguous(node: Node) -> bool:
+    """Whether a node, repeated, can match the same text in several ways: ``(a|a)*``, ``(a?b?)*``."""
+    if isinstance(node, Group):
+        return _is_ambiguous(node.node)
+    if isinstance(node, (Sequence, Choice)):
+        return isinstance(node, Choice) or any(map(_is_ambiguous, node.items))
+    return isinstance(node, Repeat)
+
+
+class _Program:
+    """Instructions of the automaton: (operation, operand, next)."""
+
+    def __init__(self, node: Node) -> None:
+        self.code: list[list[object]] = []
+        self.emit("save", 0)
+        self.node(node)
+        self.emit("save", 1)
+        self.emit("match", None)
+
+    def emit(self, operation: str, operand: object) -> int:
+        if len(self.code) >= MAX_PROGRAM:
+            raise Fault("error parsing regexp: expression is too large")
+        self.code.append([operation, operand])
+        return len(self.code) - 1
+
+    def node(self, node: Node) -> None:
+        if isinstance(node, Chars):
+            self.emit("char", _tester(node))
+        elif isinstance(node, Assertion):
+            self.emit("assert", re.compile(_ASSERTIONS[node.kind]).match)
+        elif isinstance(node, Sequence):
+            for item in node.items:
+                self.node(item)
+        elif isinstance(node, Choice):
+            self.choice(node)
+        elif isinstance(node, Group):
+            self.emit("save", node.index * 2)
+            self.node(node.node)
+            self.emit("save", node.index * 2 + 1)
+        else:
+            self.repeat(node)
+
+    def choice(self, node: Choice) -> None:
+        jumps = []
+        for item in node.items[:-1]:
+            split = self.emit("split", None)
+            self.node(item)
+            jumps.append(self.emit("jump", None))
+            self.code[split][1] = (split + 1, len(self.code))
+        self.node(node.items[-1])
+        for jump in jumps:
+            self.code[jump][1] = len(self.code)
+
+    def repeat(self, node: Repeat) -> None:
+        for _ in range(node.least):
+            self.node(node.node)
+        if node.most is None:
+            start = self.emit("split", None)
+            self.node(node.node)
+            self.emit("jump", start)
+            self.branch(start, node.greedy)
+            return
+        splits = []
+        for _ in range(node.most - node.least):
+            splits.append(self.emit("split", None))
+            self.node(node.node)
+        for split in splits:
+            self.branch(split, node.greedy)
+
+    def branch(self, split: int, greedy: bool) -> None:
+        ways = (split + 1, len(self.code))
+        self.code[split][1] = ways if greedy else ways[::-1]
+
+
+def _tester(chars: Chars) -> Callable[[str], bool]:
+    match = re.compile(_class(chars)).match
+    return functools.lru_cache(maxsize=512)(lambda char: match(char) is not None)
+
+
+class _Automaton:
+    """Pike's algorithm: a thread for each way, in order of preference, all at the same character."""
+
+    def __init__(self, node: Node, groups: int) -> None:
+        self.code = _Program(node).code
+        self.slots = 2 * (groups + 1)
+
+    def search(self, text: str, start: int) -> Spans | None:
+        if len(text) > MAX_SLOW_TEXT:
+            raise Fault(f"the regular expression is too costly for a text of more than {MAX_SLOW_TEXT >> 10} KiB")
+        found: tuple[int, ...] | None = None
+        threads: list[tuple[int, tuple[int, ...]]] = []
+        for at in range(start, len(text) + 1):
+            seeds = threads if found else [*threads, (0, (-1,) * self.slots)]
+            if not seeds:
+                break
+            threads, match = self.step(text, at, seeds)
+            found = match or found
+        return None if found is None else list(zip(found[::2], found[1::2], strict=True))
+
+    def step(
+        self, text: str, at: int, seeds: list[tuple[int, tuple[int, ...]]]
+    ) -> tuple[list[tuple[int, tuple[int, ...]]], tuple[int, ...] | None]:
+        """The threads behind the character at ``at``, and the captures of a match that ends in front of it."""
+        after: list[tuple[int, tuple[int, ...]]] = []
+        seen = bytearray(len(self.code))
+        char = text[at : at + 1]
+        stack = seeds[::-1]
+        while stack:
+            pc, captures = stack.pop()
+            if seen[pc]:
+                continue
+            seen[pc] = 1
+            operation, operand = self.code[pc]
+            if operation == "char":
+                if char and operand(char):  # type: ignore[operator]
+                    after.append((pc + 1, captures))
+            elif operation == "match":
+                return after, captures
+            elif operation == "split":
+                first, second = operand  # type: ignore[misc]
+                stack += [(second, captures), (first, captures)]
+            elif operation == "jump":
+                stack.append((operand, captures))  # type: ignore[arg-type]
+            elif operation == "save":
+                slot: int = operand  # type: ignore[assignment]
+                stack.append((pc + 1, (*captures[:slot], at, *captures[slot + 1 :])))
+            elif operand(text, at) is not None:  # type: ignore[operator]
+                stack.append((pc + 1, captures))
+        return after, None
+
+
+class Regex:
+    """A compiled expression."""
+
+    def __init__(self, expression: Expression) -> None:
+        self.expression = expression
+        self.names = expression.names
+        self._python = re.compile(_python(expression.node))
+        self._repeats, self._nested = _repeats(expression.node)
+        self._automaton: _Automaton | None = None
+
+    def search(self, text: str, start: int = 0) -> Spans | None:
+        """The leftmost match from ``start`` on, as (start, end) of it and of its groups."""
+        if self._nested or len(text) ** (min(self._repeats, 6) + 1) > _MAX_TRIES:
+            if self._automaton is None:
+                self._automaton = _Automaton(self.expression.node, self.expression.groups)
+            return self._automaton.search(text, start)
+        match = self._python.search(text, start)
+        return [match.span(index) for index in range(self.expression.groups + 1)] if match else None
+
+    def find_all(self, text: str) -> Iterator[Spans]:
+        """All matches that do not overlap; none that is empty right behind another."""
+        start, previous = 0, -1
+        while start <= len(text):
+            spans = self.search(text, start)
+            if spans is None:
+                return
+            first, end = spans[0]
+            if first != end or first != previous:
+                yield spans
+            start = end if end > start else start + 1
+            previous = end
+
+
+@functools.lru_cache(maxsize=1024)
+def compile_regex(text: str) -> Regex:
+    """The expression ``text``. Raises Fault when Go would not accept it."""
+    return Regex(parse(text))

@@ -1,0 +1,142 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The store's database: results by key, what is known of each object, and when it was last used.
+
+The file system is the truth of what exists. A row that is missing costs a verification, never an object.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import sqlite3
+import threading
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from farm.spec.problem import error
+
+_SCHEMA = """
+CREATE TABLE IF NOT EXISTS actions (
+  key TEXT PRIMARY KEY, document TEXT NOT NULL, result TEXT, used REAL NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS objects (
+  kind TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, entries INTEGER NOT NULL DEFAULT 0,
+  deleted TEXT NOT NULL DEFAULT '[]', boot TEXT NOT NULL DEFAULT '', used REAL NOT NULL,
+  PRIMARY KEY (kind, digest)) WITHOUT ROWID;
+PRAGMA user_version = 1;
+"""
+_BATCH = 500
+
+
+class Records:
+    """One connection, usable from all threads of a process; many processes may have the database open."""
+
+    def __init__(self, path: Path) -> None:
+        self._mutex = threading.RLock()
+        try:
+            self._db = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
+            if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+                self._db.execute("PRAGMA journal_mode = WAL")
+                self._db.executescript(_SCHEMA)
+            self._db.execute("PRAGMA synchronous = NORMAL")
+        except sqlite3.DatabaseError as problem:
+            hint = "move the file away: the store makes a new one and verifies its objects as they are used"
+            raise error("store-damaged", f"{path}: {problem}", hint=hint) from problem
+
+    def close(self) -> None:
+        """Closes the connection."""
+        with self._mutex:
+            self._db.close()
+
+    @contextlib.contextmanager
+    def writing(self) -> Iterator[None]:
+        """All that is written inside is one transaction."""
+        with self._mutex:
+            if self._db.in_transaction:
+                yield
+                return
+            self._db.execute("BEGIN IMMEDIATE")
+            try:
+                yield
+            except BaseException:
+                self._db.execute("ROLLBACK")
+                raise
+            self._db.execute("COMMIT")
+
+    def put_action(self, key: str, document: dict[str, Any], result: dict[str, Any]) -> None:
+        """Remembers what the action of this key made."""
+        row = (key, json.dumps(document, sort_keys=True), json.dumps(result, sort_keys=True), time.time())
+        with self.writing():
+            self._db.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?)", row)
+
+    def results(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
+        """What is remembered of these keys. Says nothing of whether it still exists."""
+        found: dict[str, dict[str, Any]] = {}
+        for batch in _batches(keys):
+            marks = ",".join("?" * len(batch))
+            query = f"SELECT key, result FROM actions WHERE key IN ({marks}) AND result IS NOT NULL"
+            found.update((key, json.loads(result)) for key, result in self._all(query, batch))
+        return found
+
+    def document(self, key: str) -> dict[str, Any] | None:
+        """The key document of an action that was recorded."""
+        rows = self._all("SELECT document FROM actions WHERE key = ?", (key,))
+        return dict(json.loads(rows[0][0])) if rows else None
+
+    def put_object(self, kind: str, digest: str, size: int, entries: int, deleted: Sequence[str], boot: str) -> None:
+        """Remembers an object that was made or verified in this ``boot`` (empty: it is safe on disk)."""
+        row = (kind, digest, size, entries, json.dumps(list(deleted)), boot, time.time())
+        with self.writing():
+            self._db.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?)", row)
+
+    def object(self, kind: str, digest: str) -> tuple[int, int, tuple[str, ...], str] | None:
+        """Size, number of entries, deleted paths, boot."""
+        query = "SELECT size, entries, deleted, boot FROM objects WHERE kind = ? AND digest = ?"
+        for size, entries, deleted, boot in self._all(query, (kind, digest)):
+            return size, entries, tuple(json.loads(deleted)), boot
+        return None
+
+    def known(self, boot: str) -> set[tuple[str, str]]:
+        """Objects (kind, digest) that need no verification: safe on disk, or made in this boot."""
+        return set(self._all("SELECT kind, digest FROM objects WHERE boot IN ('', ?)", (boot,)))
+
+    def usage(self) -> list[tuple[float, str, str, int]]:
+        """Last use, kind, digest and size of all objects, the least recently used first."""
+        return self._all("SELECT used, kind, digest, size FROM objects ORDER BY used, kind, digest", ())
+
+    def unsettled(self, boot: str) -> list[tuple[str, str]]:
+        """Objects made in this boot that may not be on disk yet."""
+        return self._all("SELECT kind, digest FROM objects WHERE boot = ?", (boot,))
+
+    def settle(self, objects: Iterable[tuple[str, str]]) -> None:
+        """Marks objects as safe on disk."""
+        with self.writing():
+            self._db.executemany("UPDATE objects SET boot = '' WHERE kind = ? AND digest = ?", list(objects))
+
+    def touch(self, objects: Iterable[tuple[str, str]], keys: Iterable[str] = ()) -> None:
+        """Sets the last use to now."""
+        now = time.time()
+        with self.writing():
+            self._db.executemany(
+                "UPDATE objects SET used = ? WHERE kind = ? AND digest = ?", [(now, *item) for item in objects]
+            )
+            self._db.executemany("UPDATE actions SET used = ? WHERE key = ?", [(now, key) for key in keys])
+
+    def forget(self, objects: Iterable[tuple[str, str]]) -> None:
+        """Removes the rows of objects that are gone."""
+        with self.writing():
+            self._db.executemany("DELETE FROM objects WHERE kind = ? AND digest = ?", list(objects))
+
+    def forget_actions(self, before: float) -> None:
+        """Removes actions last used before that time, in seconds since 1970."""
+        with self.writing():
+            self._db.execute("DELETE FROM actions WHERE used < ?", (before,))
+
+    def _all(self, query: str, values: Sequence[Any]) -> list[Any]:
+        with self._mutex:
+            return self._db.execute(query, values).fetchall()
+
+
+def _batches(keys: Sequence[str]) -> Iterator[Sequence[str]]:
+    return (keys[start : start + _BATCH] for start in range(0, len(keys), _BATCH))
