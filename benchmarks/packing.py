@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import resource
 import shutil
 import subprocess
 import tempfile
@@ -25,6 +26,7 @@ from farm.store.store import Store
 from farm.store.unpack import unpack
 
 LIMIT = 1.3
+Spent = tuple[float, float]
 
 
 def main() -> None:
@@ -52,32 +54,42 @@ def measure(store: Store, work: Path, options: argparse.Namespace) -> list[float
     print(f"root: {count} entries, {size / 1e6:.0f} MB")
     fs, archive = store.layer_path(layer), work / "root.tar.zst"
     ours = Pack((layer,), "root")
+    made: list[Path] = []
     pack = in_turn(
         options.rounds,
-        lambda: store.blob_path(store.pack(ours).digest).unlink(missing_ok=True),
+        lambda: [path.unlink(missing_ok=True) for path in made],
+        lambda: made.append(store.blob_path(store.pack(ours).digest)),
         lambda: shell(f"tar -C {fs} --sort=name --numeric-owner -cf - . | zstd -q -T0 -f -o {archive}"),
     )
     unpacked = in_turn(
         options.rounds,
-        lambda: unpack(archive, fresh(work / "ours")),
-        lambda: shell(f"zstd -q -dc {archive} | tar -C {fresh(work / 'theirs')} -xf -"),
+        lambda: [fresh(work / name) for name in ("ours", "theirs")],
+        lambda: unpack(archive, work / "ours"),
+        lambda: shell(f"zstd -q -dc {archive} | tar -C {work}/theirs -xf -"),
     )
     show("pack", *pack)
     show("unpack", *unpacked)
     trivial(store, layer)
-    return [pack[0] / pack[1], unpacked[0] / unpacked[1]]
+    return [pack[0][0] / pack[1][0], unpacked[0][0] / unpacked[1][0]]
 
 
-def in_turn(rounds: int, *what: Callable[[], object]) -> list[float]:
-    """The best time of each in seconds."""
-    best = [float("inf")] * len(what)
+def in_turn(rounds: int, before: Callable[[], object], *what: Callable[[], object]) -> list[Spent]:
+    """The best wall and CPU time of each in seconds; ``before`` is run before each round, and not timed."""
+    best = [(float("inf"), float("inf"))] * len(what)
     for _ in range(rounds):
+        before()
         for number, action in enumerate(what):
             os.sync()
-            start = time.perf_counter()
+            start, cpu = time.perf_counter(), cpu_time()
             action()
-            best[number] = min(best[number], time.perf_counter() - start)
+            spent = time.perf_counter() - start, cpu_time() - cpu
+            best[number] = min(best[number][0], spent[0]), min(best[number][1], spent[1])
     return best
+
+
+def cpu_time() -> float:
+    """CPU seconds of this process and of all it waited for."""
+    return sum(sum(resource.getrusage(who)[:2]) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN))
 
 
 def trivial(store: Store, base: str, rounds: int = 200) -> None:
@@ -125,9 +137,10 @@ def shell(command: str) -> None:
     subprocess.run(command, shell=True, check=True)
 
 
-def show(name: str, ours: float, theirs: float) -> None:
+def show(name: str, ours: Spent, theirs: Spent) -> None:
     """One line."""
-    print(f"{name}: farm {ours:.3f} s, tar and zstd {theirs:.3f} s, ratio {ours / theirs:.2f}")
+    walls = f"farm {ours[0]:.3f} s, tar and zstd {theirs[0]:.3f} s, ratio {ours[0] / theirs[0]:.2f}"
+    print(f"{name}: {walls} (CPU {ours[1]:.2f} s and {theirs[1]:.2f} s, ratio {ours[1] / theirs[1]:.2f})")
 
 
 if __name__ == "__main__":

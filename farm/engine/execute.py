@@ -176,6 +176,8 @@ class Maker:
             size, _, deleted, _ = known or (0, 0, (), "")
             result = Result(outcome.layer, size=size, deleted=deleted, wall=outcome.wall, cpu=cpu, memory_peak=peak)
             return self._recorded(ticket, result)
+        if outcome.failure and outcome.failure.root:
+            self.store.remember(ticket.key, ticket.document)
         again = outcome.status == "infra" and not self.cancel.is_set()
         ended = Made(ticket, outcome.status, failure=outcome.failure, again=again)
         return dataclasses.replace(ended, cpu=cpu, memory_peak=peak)

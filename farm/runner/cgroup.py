@@ -15,7 +15,7 @@ import itertools
 import os
 from pathlib import Path
 
-from farm.spec.problem import error
+from farm.spec.problem import Problem, error
 
 CONTROLLERS = ("memory", "pids")
 _FOLDER = "farm"
@@ -43,6 +43,16 @@ def hierarchies() -> dict[str, Hierarchy]:
         if base is not None:
             found[controller] = Hierarchy(controller, version, base)
     return found
+
+
+def shortfall() -> Problem | None:
+    """For `farm doctor`: a warning when jobs cannot be limited as a whole on this host, and what to do."""
+    missing = [name for name in CONTROLLERS if name not in hierarchies()]
+    if not missing:
+        return None
+    what = f"no control group for {' and '.join(missing)}: limits hold for each process of a job, not for all together"
+    hint = "As an ordinary user, start the farm with: systemd-run --user --scope -p Delegate=yes farm …"
+    return Problem("no-cgroups", what, hint=hint, severity="warning")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,8 +106,7 @@ class JobGroup:
     def remove(self) -> None:
         """Removes the groups, whose processes have all ended. What stays busy is for `sweep`."""
         for group in self.folders.values():
-            with contextlib.suppress(OSError):
-                group.base.rmdir()
+            _try_remove(group.base)
 
 
 _V1_LIMITS = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
@@ -121,17 +130,21 @@ def new_group(store: str) -> JobGroup:
     return JobGroup(folders)
 
 
-def sweep(store: str) -> None:
-    """Removes the groups that farms on this store left which have died, and the store's own when it is unused."""
+def sweep() -> None:
+    """Removes the groups of farms that have died, and those of stores that nobody uses now."""
     for base in {h.base for h in hierarchies().values()}:
-        for folder in (base / store).glob("*-*-*"):
+        for folder in base.glob("*/*-*-*"):
             pid, start, _ = folder.name.split("-", 2)
             if not pid.isdigit() or _start_of(int(pid)) != start:
-                with contextlib.suppress(OSError):
-                    folder.rmdir()
-        for folder in (base / store, base):
-            with contextlib.suppress(OSError):
-                folder.rmdir()
+                _try_remove(folder)
+        for folder in (*base.glob("*/"), base):
+            _try_remove(folder)
+
+
+def _try_remove(folder: Path) -> None:
+    """A group that has members or groups below it stays."""
+    with contextlib.suppress(OSError):
+        folder.rmdir()
 
 
 def _make(folder: Path, hierarchy: Hierarchy) -> None:

@@ -13,9 +13,7 @@ from farm.plan.job import Digest, Job
 if TYPE_CHECKING:
     from farm.store.store import Store
 
-Status = Literal[
-    "ok", "cached", "failed", "infra", "timeout", "silent", "cancelled", "blocked", "skipped"
-]
+Status = Literal["ok", "cached", "failed", "infra", "timeout", "silent", "cancelled", "blocked", "skipped"]
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

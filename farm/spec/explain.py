@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic
@@ -16,21 +17,20 @@ from farm.spec.search import GOALS, Hopeless, Origin, Want, World, search
 SHRINKABLE = 64
 """A core of more wants than this is told as it is: to find a smaller one would take too long."""
 
-LINES = 60
-"""Lines of an explanation; more would not be read."""
+LINES = 100
+"""Lines of an explanation; more would not be read. It also bounds how deep a story goes."""
 
 
 def explain(question: Question[P], hopeless: Hopeless) -> FarmError:
     """The error to raise: ``missing-requirement`` if only absent packages are to blame, else ``unsatisfiable``."""
     core = smallest_core(question, hopeless.core)
     story = _Story(question, core)
-    lines = list(story.wants(GOALS, 1))
-    if len(lines) > LINES:
-        lines[LINES:] = [f"  … and {len(lines) - LINES} lines more"]
+    lines = list(itertools.islice(story.wants(GOALS, 1), LINES + 1))
+    lines[LINES:] = ["  …"] * bool(lines[LINES:])
     missing = not any(kind == "rivals" for kind, _, _ in core)
-    what = "needs what is not there" if missing else "cannot have all that is asked for"
+    what = f"needs {story.absent()}" if missing else "cannot have all that is asked for"
     message = "\n".join([f"{question.asker} {what}:", *lines])
-    return FarmError(Problem("missing-requirement" if missing else "unsatisfiable", message, hint=story.hint))
+    return FarmError(Problem("missing-requirement" if missing else "unsatisfiable", message, hint=story.hint()))
 
 
 def smallest_core(world: World, core: frozenset[Origin]) -> frozenset[Origin]:
@@ -70,7 +70,6 @@ class _Story(Generic[P]):
         self._wanted: dict[int, list[int]] = defaultdict(list)
         self._foes: dict[int, set[int]] = defaultdict(set)
         self._told: set[int] = set()
-        self.hint = ""
         for kind, a, b in sorted(core):
             if kind == "want":
                 self._wanted[a].append(b)
@@ -84,15 +83,28 @@ class _Story(Generic[P]):
         for at in self._wanted[number]:
             requirement = self._question.requirement(number, at)
             yield f"{'  ' * depth}{self._question.name(number)} requires {requirement}"
-            yield from self._candidates(requirement, depth + 1)
+            yield from self._candidates(requirement, self._question.wants(number)[at], depth + 1)
 
-    def _candidates(self, requirement: Requirement, depth: int) -> Iterator[str]:
+    def absent(self) -> str:
+        """The requirements that nothing satisfies."""
+        return _listed([f"{requirement}, which is not there" for requirement in self._dead_ends()], 3)
+
+    def hint(self) -> str:
+        """What may have been meant."""
+        ends = [end for end in self._dead_ends() if not self._index.named(end.category, end.name)]
+        similar = self._index.similar(ends[0].category, ends[0].name) if ends else ()
+        return f"Did you mean {' or '.join(similar)}?" if similar else ""
+
+    def _dead_ends(self) -> list[Requirement]:
+        wanted = ((number, at) for number, places in self._wanted.items() for at in places)
+        ends = (one for one in wanted if not self._question.wants(one[0])[one[1]])
+        return list(dict.fromkeys(self._question.requirement(*end) for end in ends))
+
+    def _candidates(self, requirement: Requirement, fitting: Want, depth: int) -> Iterator[str]:
         known = self._index.named(requirement.category, requirement.name)
-        fitting = self._index.fitting(requirement)
         others = [self._question.name(n) for n in known if n not in fitting]
         if not known:
             yield f"{'  ' * depth}there is no package {requirement.atom}"
-            self._suggest(requirement)
         elif others:
             yield f"{'  ' * depth}not admitted: {_listed(others)}"
         for number in fitting:
@@ -100,9 +112,10 @@ class _Story(Generic[P]):
 
     def _candidate(self, number: int, depth: int) -> Iterator[str]:
         reasons = list(self._reasons(number))
-        yield f"{'  ' * depth}{self._question.name(number)}{': ' if reasons else ''}{'; '.join(reasons)}"
+        if reasons:
+            yield f"{'  ' * depth}{self._question.name(number)}: {'; '.join(reasons)}"
         if number not in self._told:
-            yield from self.wants(number, depth + 1)
+            yield from self.wants(number, depth + bool(reasons))
 
     def _reasons(self, number: int) -> Iterator[str]:
         category, name = self._index.atom(number)
@@ -116,11 +129,6 @@ class _Story(Generic[P]):
 
     def _names(self, numbers: Iterable[int]) -> str:
         return _listed([self._question.name(n) for n in sorted(numbers)])
-
-    def _suggest(self, requirement: Requirement) -> None:
-        similar = self._index.similar(requirement.category, requirement.name)
-        if similar and not self.hint:
-            self.hint = f"Did you mean {' or '.join(similar)}?"
 
 
 def _listed(names: Sequence[str], most: int = 8) -> str:

@@ -162,17 +162,15 @@ class _Reading:
     def _package(self, found: Definition, build: Source | None, finalizer: Source | None) -> Record | None:
         data, parsed, base, own = found
         findings = [] if valid("definition", data) else explain("definition", data)
-        bad_identity = _identity_is_bad(data, findings)
-        if not findings:
-            findings = list(check_definition(data))
-            bad_identity = any(f.path == ("version",) for f in findings)
         problems = [*own, *(_problem(f, parsed, base) for f in findings), *_unquoted(parsed, base)]
-        if bad_identity:
+        if isinstance(data, dict) and not _fatal(problems):
+            problems += [_problem(f, parsed, base) for f in check_definition(data)]
+        if not _identified(data):
             self.problems += problems
             return None
         id = make_id(data)
         self.ids.append(id)
-        broken = bool(findings) or _fatal(own)
+        broken = _fatal(problems)
         place = parsed.place(base)
         package: Record = {"entry": int(base[1]) if base else -1, "place": [place.file, place.line, place.column]}
         package["definition"] = _bare(data) if broken else data
@@ -224,8 +222,12 @@ def _structure(kind: Kind, rendered: Rendered) -> list[Problem]:
 def _problem(finding: Finding, parsed: Parsed, base: Steps) -> Problem:
     place = parsed.place((*base, *finding.path), key=finding.at_key)
     problem = Problem(finding.code, finding.message, place, finding.hint)
-    harmless = finding.code == "unknown-key" and len(finding.path) > 1 and "did you mean" not in finding.hint
-    return _soft(problem) if harmless and "resources" not in finding.path else problem
+    in_requirement = "package" in finding.path[:-1] or finding.path[:1] in (
+        ("requires",),
+        ("conflicts",),
+        ("provides",),
+    )
+    return _soft(problem) if in_requirement and "did you mean" not in finding.hint else problem
 
 
 def _soft(problem: Problem) -> Problem:
@@ -236,12 +238,11 @@ def _fatal(problems: Iterable[Problem]) -> bool:
     return any(p.severity == "error" for p in problems)
 
 
-def _identity_is_bad(data: Any, findings: Sequence[Finding]) -> bool:
-    if not isinstance(data, dict) or any(not isinstance(data.get(k), str) for k in _IDENTITY):
-        return True
-    if any(len(f.path) == 1 and f.path[0] in _IDENTITY for f in findings):
-        return True
-    return bool(findings) and any(f.path == ("version",) for f in check_definition(_bare(data)))
+def _identified(data: Any) -> bool:
+    """Whether the identity is good, whatever else may be wrong."""
+    if not isinstance(data, dict) or not data.keys() >= _IDENTITY.keys():
+        return False
+    return valid("definition", _bare(data)) and not any(check_definition(_bare(data)))
 
 
 def _bare(data: Data) -> Data:

@@ -72,6 +72,7 @@ class _Search:
         self.watches: defaultdict[int, list[_Clause]] = defaultdict(list)
         self.stated: set[int] = set()
         self.walk = _Walk(world)
+        self.scout = _Scout(world)
 
     def run(self) -> set[int]:
         conflict = self._state(GOALS)
@@ -81,11 +82,23 @@ class _Search:
                 self._resolve(conflict)
                 conflict = None
                 continue
-            choice = self.walk.next(self.true)
+            choice = self._choose()
             if choice is None:
                 return self.walk.reached
             self.limits.append(len(self.trail))
             self._assign(choice + 1, None)
+
+    def _choose(self) -> int | None:
+        """The next package of the walk. When it is in doubt, first scouts for any solution that has it."""
+        if self.scout.base is not None:
+            choice = self.scout.next(self.trail, self.true)
+            if choice is not None:
+                return choice
+            self._undo(self.scout.found(self.true))
+        choice = self.walk.next(self.true)
+        if choice is not None and self.scout.doubts(choice):
+            self.scout.base = len(self.limits) + 1
+        return choice
 
     def _assign(self, literal: int, reason: _Clause | None) -> None:
         self.true.add(literal)
@@ -172,8 +185,8 @@ class _Search:
         if not self.limits:
             raise Hopeless(self._core(conflict))
         clause = self._learn(conflict)
-        levels = [self.level[abs(literal)] for literal in clause.literals[1:2]]
-        self._undo(levels[0] if levels else 0)
+        level = max((self.level[abs(literal)] for literal in clause.literals[1:]), default=0)
+        self._undo(self.scout.met_conflict(level))
         self._attach(clause)
 
     def _learn(self, conflict: _Clause) -> _Clause:
@@ -187,6 +200,7 @@ class _Search:
                 level = self.level[abs(literal)]
                 if level and abs(literal) not in seen:
                     seen.add(abs(literal))
+                    self.scout.blame(abs(literal))
                     if level == len(self.limits):
                         present += 1
                     else:
@@ -201,6 +215,8 @@ class _Search:
         return _Clause([-self.trail[at], *earlier], parents=tuple(parents))
 
     def _undo(self, level: int) -> None:
+        if level == len(self.limits):
+            return
         limit = self.limits[level]
         self.true.difference_update(self.trail[limit:])
         del self.trail[limit:], self.limits[level:]
@@ -261,3 +277,70 @@ class _Walk:
             if want is not None:
                 one_name = len({self.world.atom(n) for n in want}) < 2
                 (self.wants if one_name else self.deferred).append(want)
+
+
+class _Scout:
+    """Looks for any solution at all below what the walk has chosen, most contested wants first.
+
+    The walk's order is what makes the answer the best one, but it can be a bad order to find out that there is
+    none. So after some conflicts the walk starts anew, and where it first leaves the last solution known, one is
+    looked for that goes on as the walk wants to. ``base`` is the level of that choice while scouting.
+    """
+
+    PATIENCE = 100
+    """Conflicts of the walk before scouting."""
+
+    def __init__(self, world: World) -> None:
+        self.world = world
+        self.base: int | None = None
+        self._due = False
+        self._solution: set[int] | None = None
+        self._conflicts = 0
+        self._blame: defaultdict[int, float] = defaultdict(float)
+        self._step = 1.0
+
+    def blame(self, variable: int) -> None:
+        """Notes that a package had a part in a conflict; the latest conflicts count most."""
+        self._blame[variable] += self._step
+
+    def met_conflict(self, level: int) -> int:
+        """Takes note of a conflict that is resolved at ``level``; the level to go back to."""
+        self._forget_slowly()
+        if self.base is not None:
+            self.base = None if level < self.base else self.base
+            return level
+        self._conflicts += 1
+        if self._conflicts % self.PATIENCE or self._due:
+            return level
+        self._due = True
+        self.base = 0 if self._solution is None else None
+        return 0
+
+    def doubts(self, choice: int) -> bool:
+        """Whether it is time to find out if there is a solution with this choice."""
+        return self._due and self._solution is not None and choice + 1 not in self._solution
+
+    def found(self, true: set[int]) -> int:
+        """Takes note of a solution and ends scouting; the level to go back to."""
+        level = self.base or 0
+        self._solution = {literal for literal in true if literal > 0}
+        self._due, self.base = False, None
+        return level
+
+    def next(self, trail: Sequence[int], true: set[int]) -> int | None:
+        """The package to try next; None when all that is chosen is satisfied."""
+        best, least = None, 0.0
+        for number in (GOALS, *(literal - 1 for literal in trail if literal > 0)):
+            for want in self.world.wants(number):
+                if want is None or any(n + 1 in true for n in want):
+                    continue
+                left = [n for n in want if -(n + 1) not in true]
+                score = len(left) / (1e-9 + sum(self._blame.get(n + 1, 0.0) for n in left))
+                if best is None or score < least:
+                    best, least = left[0], score
+        return best
+
+    def _forget_slowly(self) -> None:
+        self._step *= 1.05
+        if self._step > 1e100:
+            self._step, self._blame = 1.0, defaultdict(float)

@@ -72,7 +72,7 @@ class _Fetching:
         tenacity.Retrying(
             retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, FarmError) and fault.transient),
             stop=tenacity.stop_after_attempt(_ROUNDS) | tenacity.stop_when_event_set(self.cancel),
-            wait=tenacity.wait_exponential_jitter(initial=_FIRST_DELAY, max=_LONGEST_DELAY, jitter=_FIRST_DELAY),
+            wait=tenacity.wait_random_exponential(multiplier=_FIRST_DELAY, max=_LONGEST_DELAY),
             sleep=tenacity.sleep_using_event(self.cancel),
             reraise=True,
         )(self._round)

@@ -70,6 +70,12 @@ class Records:
         with self.writing():
             self._db.execute("INSERT OR REPLACE INTO actions VALUES (?, ?, ?, ?)", row)
 
+    def put_document(self, key: str, document: dict[str, Any]) -> None:
+        """Remembers the document of an action that made nothing; a result that is there stays."""
+        row = (key, json.dumps(document, sort_keys=True), time.time())
+        with self.writing():
+            self._db.execute("INSERT OR IGNORE INTO actions VALUES (?, ?, NULL, ?)", row)
+
     def results(self, keys: Sequence[str]) -> dict[str, dict[str, Any]]:
         """What is remembered of these keys. Says nothing of whether it still exists."""
         found: dict[str, dict[str, Any]] = {}

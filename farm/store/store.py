@@ -187,6 +187,10 @@ class Store:
             self.records.put_action(key, document, result.to_json())
             self._flush_used()
 
+    def remember(self, key: str, document: dict[str, Any]) -> None:
+        """Keeps the key document of a job that failed, for `farm shell`."""
+        self.records.put_document(key, document)
+
     def document(self, key: str) -> dict[str, Any] | None:
         """The key document of an action once recorded, also when what it made is gone."""
         return self.records.document(key)

@@ -9,7 +9,7 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from scripted import ScriptedRunner, job, patiently, plan
+from scripted import ScriptedRunner, job, pack, patiently, plan
 
 from farm.engine import host
 from farm.engine.events import (
@@ -26,7 +26,7 @@ from farm.engine.journal import Journal
 from farm.engine.loop import run_plan
 from farm.engine.options import Options
 from farm.engine.summary import Summary, summary_to_json
-from farm.plan.job import Fetch, Job, Seed
+from farm.plan.job import Assemble, Fetch, FileInput, Job, Made, Seed, Unpack
 from farm.plan.node import Node, Plan
 from farm.store.store import Store
 
@@ -246,6 +246,18 @@ def test_scratch_seed(store: Store, journal: Journal, runner: ScriptedRunner) ->
     nodes = plan(Node("seed", Seed("scratch")))
     assert run_plan(nodes, store, runner, journal, QUICK).counts == {"ok": 1}
     assert run_plan(nodes, store, runner, journal, QUICK).counts == {"cached": 1}
+
+
+def test_package_and_back(store: Store, journal: Journal, runner: ScriptedRunner) -> None:
+    """A packed layer, unpacked, is the same layer; assembling takes nothing but the store."""
+    unpacked = Node("join", Unpack(Made("pack", "package")))
+    inputs = (FileInput("/etc/motd", store.put_blob(b"hello\n")),)
+    assembled = Node("copy", Assemble((Made("join", "layer"),), inputs))
+    nodes = plan(job("a"), pack("pack", "a"), unpacked, assembled, targets=("a", "pack", "join", "copy"))
+    made = run_plan(nodes, store, runner, journal, QUICK).made
+    assert made["join"].layer == made["a"].layer
+    assert (store.layer_path(str(made["copy"].layer)) / "etc" / "motd").read_bytes() == b"hello\n"
+    assert run_plan(nodes, store, runner, journal, QUICK).counts == {"cached": 4}
 
 
 def test_a_node_that_cannot_be_resolved(store: Store, journal: Journal, runner: ScriptedRunner) -> None:

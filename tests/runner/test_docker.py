@@ -69,17 +69,17 @@ def test_close_leaves_nothing(store: Store, base: str, docker_host: str, tmp_pat
     bench.output("echo x")
     assert bench.run("exit 1")[0].status == "failed"
     assert bench.run("sleep 1000", limits=Limits(timeout=0.5))[0].status == "timeout"
-    label = f"{owner.RUN}={runner.run}"
+    label = f"{owner.RUN}={runner.run_id}"
     assert things(label), "the stack of layers is kept for the next job"
     runner.close()
     assert things(label) == []
     assert volumes() == before
 
 
-def test_job_leaves_only_the_stack(docker: Bench) -> None:
+def test_job_leaves_only_the_stack(docker: Bench, docker_runner: DockerRunner) -> None:
     docker.output("echo x")
     with engine.connection() as client:
-        kept = client.api.images(all=True, filters={"label": owner.JOB})
+        kept = client.api.images(all=True, filters={"label": f"{owner.RUN}={docker_runner.run_id}"})
     assert {image["Labels"][owner.JOB] for image in kept} == {"stack"}
 
 
@@ -90,17 +90,16 @@ from farm.plan.job import Job
 from farm.runner.docker import DockerRunner
 from farm.store.store import Store
 runner = DockerRunner()
-print(runner.run, flush=True)
+print(runner.run_id, flush=True)
 with Store(Path(sys.argv[1])) as store:
     job = Job(layers=(sys.argv[2],), steps=("echo begun; sleep 1000",))
-    runner.run_job = runner.run_once(job, store, Path(sys.argv[3]), threading.Event())
+    runner.run(job, store, Path(sys.argv[3]), threading.Event())
 """
 
 
 def start_farm(store: Store, base: str, log: Path) -> tuple[subprocess.Popen[str], str]:
     """A farm in a process of its own whose job has begun, and its run id."""
-    program = FARM.replace("runner.run_job = runner.run_once", "runner.run")
-    arguments = [sys.executable, "-c", program, str(store.root), base, str(log)]
+    arguments = [sys.executable, "-c", FARM, str(store.root), base, str(log)]
     farm = subprocess.Popen(arguments, stdout=subprocess.PIPE, text=True)
     assert farm.stdout
     run = farm.stdout.readline().strip()
@@ -239,13 +238,12 @@ def test_unknown_image(docker_host: str) -> None:
 
 
 def test_container_shows_nothing_of_the_farm(docker: Bench) -> None:
-    step = "ls -A / /dev | grep -i -e farm -e docker; grep farm /proc/mounts; ls -A /sys /etc/mtab 2>&1"
+    step = "ls -A / /dev | grep -i -e farm -e docker; grep /dev/farm /proc/mounts; ls -A /sys /etc/mtab 2>&1"
     assert docker.output(f"{step}; true") == b"ls: /etc/mtab: No such file or directory\n/sys:\n"
 
 
-def test_etc_removed_by_a_layer_stays_removed(docker: Bench, tmp_path: Path) -> None:
-    below = docker.store.scratch("upper")
-    with below as scratch:
+def test_etc_removed_by_a_layer_stays_removed(docker: Bench) -> None:
+    with docker.store.scratch("upper") as scratch:
         upper = scratch / "upper"
         (upper / "etc").mkdir(parents=True)
         os.mknod(upper / "etc/hosts", 0o020000, 0)
@@ -255,7 +253,7 @@ def test_etc_removed_by_a_layer_stays_removed(docker: Bench, tmp_path: Path) -> 
         (skeleton / "etc/hosts").touch()
         layer = docker.store.commit_layer(upper, [skeleton]).digest
     made = docker.layer("ls /etc/hosts; ls -A /run; echo x >/new", layers=(layer,))
-    assert sorted(os.listdir(docker.store.layer_path(made))) == ["new"]
+    assert [path.name for path in docker.store.layer_path(made).iterdir()] == ["new"]
 
 
 def test_job_in_threads(docker: Bench) -> None:

@@ -90,8 +90,8 @@ def test_killed_farm_leaves_nothing(sandbox: Bench, tmp_path: Path, delay: float
             time.sleep(delay)
         farm.send_signal(signal.SIGKILL)
     assert _eventually(lambda: not _alive(marker))
-    cgroup.sweep(store_name(sandbox.store))
-    assert _eventually(lambda: not _groups(sandbox) or cgroup.sweep(store_name(sandbox.store)))
+    cgroup.sweep()
+    assert _eventually(lambda: not _groups(sandbox) or cgroup.sweep())
     assert _mounts(sandbox) == []
 
 

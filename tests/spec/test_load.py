@@ -291,6 +291,20 @@ def test_free_keys_are_fine_unless_they_look_misspelt_and_are_not_used(tmp_path:
     assert [(p.code, p.severity, p.package) for p in tree.problems] == [("unknown-key", "warning", "c/a-1")]
 
 
+def test_needless_keys_of_a_requirement_are_harmless(tmp_path: Path) -> None:
+    more = "requires: [{name: b, category: c, slot7: '0', hidden: true}]\n"
+    build = "requires: [{name: b, category: c, slot7: '0'}]\n"
+    tree = load([spec(tmp_path, more=more, build=build)])
+    assert (codes(tree), codes(tree, "warning")) == ([], ["unknown-key", "unknown-key"])
+    package = tree.packages[only(tree)]
+    assert package.build is not None
+    assert package.requires == package.build.requires == (Requirement("c", "b"),)
+    assert codes(load([spec(tmp_path, build=build.replace("slot7", "verson"))])) == ["unknown-key"]
+    assert codes(load([spec(tmp_path, build="copy: [{image: a, source: /a, destination: /b, slot7: 1}]")])) == [
+        "unknown-key"
+    ]
+
+
 def test_impure_templates_are_told(tmp_path: Path) -> None:
     tree = load([spec(tmp_path, build='env:\n- A={{ now | date "2006" }}\n')])
     (problem,) = tree.problems

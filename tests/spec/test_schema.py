@@ -99,7 +99,7 @@ _DOCUMENTS = st.recursive(_SCALARS, _nested, max_leaves=12)
 
 
 @given(kind=st.sampled_from(KINDS), data=_DOCUMENTS)
-@settings(max_examples=600, deadline=None)
+@settings(max_examples=300, deadline=None)
 def test_the_fast_check_agrees_with_jsonschema(kind: Kind, data: Any) -> None:
     expected = jsonschema.Draft202012Validator(schema(kind)).is_valid(data)
     assert valid(kind, data) == expected

@@ -125,11 +125,11 @@ def export_image(image: str, out: BinaryIO) -> ImageInfo:
 
     FarmError ``no-docker-image``.
     """
-    from farm.runner.docker.owner import labels
+    from farm.runner.docker.owner import labels, new_run
 
     with connection() as client:
         info = _inspect(client, image)
-        made = client.api.create_container(info.id, command=["-"], labels=labels("export"))
+        made = client.api.create_container(info.id, command=["-"], labels=labels(new_run(), "export"))
         try:
             for chunk in client.api.export(made["Id"], chunk_size=1 << 20):
                 out.write(chunk)

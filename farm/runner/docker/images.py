@@ -39,9 +39,10 @@ Chain = tuple[Digest, ...]
 
 
 class Images:
-    """The images of one farm in one engine. Safe to use from several threads; loads come one at a time."""
+    """The images of one runner in one engine. Safe to use from several threads; loads come one at a time."""
 
-    def __init__(self) -> None:
+    def __init__(self, run: str) -> None:
+        self._run = run
         self._mutex = threading.Lock()
         self._stacks: collections.OrderedDict[tuple[str, Chain], str] = collections.OrderedDict()
 
@@ -53,8 +54,8 @@ class Images:
 
         ``chain`` holds the layers, lowest first; its first ``stack`` are likely to be used again.
         """
-        own = labels(job, store_name(store))
-        shared = labels("stack", store_name(store))
+        own = labels(self._run, job, store_name(store))
+        shared = labels(self._run, "stack", store_name(store))
         wanted = [(chain, own)] if stack == 0 else [(chain, own), (chain[:stack], shared)]
         with self._mutex:
             made = self._load(client, store, wanted, platform)

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Labels on all that the farm makes in a Docker engine, and the removal of what a dead farm left there.
 
-Every container and image carries ``farm.run``, one id for each process, and ``farm.owner``, which says which
-process that is. Three things remove: the job itself, the process of `farm.runner.docker.reap` when the
+Every container and image carries ``farm.run``, one id for each runner, and ``farm.owner``, which says in which
+process that runner lives. Three things remove: the job itself, the process of `farm.runner.docker.reap` when the
 farm ends in whatever way, and `sweep` at the next start when both were killed.
 """
 
@@ -23,17 +23,15 @@ OWNER = "farm.owner"
 STORE = "farm.store"
 JOB = "farm.job"
 
-_run = {os.getpid(): uuid.uuid4().hex}
+
+def new_run() -> str:
+    """A new run id."""
+    return uuid.uuid4().hex
 
 
-def run_id() -> str:
-    """This process's own id."""
-    return _run.setdefault(os.getpid(), uuid.uuid4().hex)
-
-
-def labels(job: str, store: str = "") -> dict[str, str]:
+def labels(run: str, job: str, store: str = "") -> dict[str, str]:
     """The labels of a new thing, made for ``job`` (any text) of the store named ``store``."""
-    found = {RUN: run_id(), OWNER: identity(os.getpid()), JOB: job}
+    found = {RUN: run, OWNER: identity(os.getpid()), JOB: job}
     return {**found, STORE: store} if store else found
 
 
@@ -49,7 +47,9 @@ def identity(pid: int) -> str:
 
 
 def is_dead(owner: str) -> bool:
-    """Whether the process that `identity` named has ended. Processes of other pid namespaces count as alive."""
+    """Whether the process that `identity` named has ended. One of another pid namespace counts as alive."""
+    if not owner:
+        return False
     boot, _, rest = owner.partition(" ")
     namespace, _, rest = rest.partition(" ")
     own_boot, own_namespace, *_ = identity(os.getpid()).split(" ")

@@ -15,7 +15,7 @@ import time
 from pathlib import Path
 
 from farm.runner.docker.engine import connection
-from farm.runner.docker.owner import RUN, remove, run_id
+from farm.runner.docker.owner import RUN, remove
 from farm.spec.problem import FarmError
 
 ORDERLY = b"done\n"
@@ -29,10 +29,10 @@ _ROUNDS = 5
 _PAUSE = 0.3
 
 
-def start() -> subprocess.Popen[bytes]:
-    """Starts the reaper of this process. Close its ``stdin`` to have everything removed."""
+def start(run: str) -> subprocess.Popen[bytes]:
+    """Starts the reaper of a run. Close its ``stdin`` to have everything removed."""
     return subprocess.Popen(
-        [sys.executable, "-c", _START, str(_SOURCE), run_id()],
+        [sys.executable, "-c", _START, str(_SOURCE), run],
         stdin=subprocess.PIPE,
         stdout=subprocess.DEVNULL,
         stderr=subprocess.DEVNULL,

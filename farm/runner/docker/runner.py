@@ -23,8 +23,8 @@ from farm.runner.docker.pid1 import Report
 from farm.runner.docker.supervise import Watch
 from farm.runner.log import Log, Pump
 from farm.runner.protocol import Failure, Outcome, Status
+from farm.runner.sandbox.layers import root_layers
 from farm.runner.sandbox.runner import complete_environment
-from farm.runner.sandbox.skeleton import make_skeleton
 from farm.runner.sandbox.supervise import DiskGuard
 from farm.spec.problem import error
 
@@ -52,7 +52,8 @@ class DockerRunner:
 
     def __init__(self) -> None:
         self._mutex = threading.Lock()
-        self._images = Images()
+        self.run_id = owner.new_run()
+        self._images = Images(self.run_id)
         self._reaper: subprocess.Popen[bytes] | None = None
 
     def check(self) -> None:
@@ -69,11 +70,11 @@ class DockerRunner:
             self._begin(client)
             changes = scratch / "upper"
             changes.mkdir(mode=0o755)
-            chain = _chain(job, store)
+            chain = root_layers(job, store, DEEPEST - 1)
             ended = self._commands(client, store, job, chain, scratch, file, cancel)
             outcome = _judge(ended)
             if outcome.status == "ok":
-                lowers = [store.layer_path(digest) for digest in chain]
+                lowers = store.layer_paths(chain)
                 drop = () if job.keep_workdir else (job.workdir,)
                 layer = store.commit_layer(changes, lowers, drop=drop, epoch=job.epoch)
                 outcome = dataclasses.replace(outcome, layer=layer.digest)
@@ -87,7 +88,7 @@ class DockerRunner:
         """Has everything removed that this farm made in the engine, and waits for it."""
         with self._mutex:
             reaper, self._reaper = self._reaper, None
-            self._images = Images()
+            self._images = Images(self.run_id)
         if reaper:
             reap.finish(reaper)
 
@@ -97,7 +98,7 @@ class DockerRunner:
             if self._reaper is None:
                 engine.check(client)
                 owner.sweep(client)
-                self._reaper = reap.start()
+                self._reaper = reap.start(self.run_id)
 
     def _commands(
         self,
@@ -115,11 +116,11 @@ class DockerRunner:
         own = uuid.uuid4().hex
         env = complete_environment(job)
         share = Share.make(scratch / "share", pid1.script(job.workdir, job.commands, env))
-        lowers = [store.layer_path(digest) for digest in chain]
+        lowers = store.layer_paths(chain)
         stack = len(chain) - 1 if job.fresh_workdir else len(chain)
         with (
             self._images.image(client, store, chain, stack=stack, platform=job.platform, job=own) as image,
-            created(client, image, job, env, owner.labels(own, store_name(store)), share) as made,
+            created(client, image, job, env, owner.labels(self.run_id, own, store_name(store)), share) as made,
         ):
             try:
                 stopped = _watched(made, job, share, lowers, file, cancel)
@@ -153,21 +154,6 @@ def _pumping(share: Share, file: Log) -> Iterator[tuple[Pump, int]]:
         yield pump, os.open(share.log, os.O_WRONLY | os.O_CLOEXEC)
     finally:
         pump.close()
-
-
-def _chain(job: Job, store: Store) -> tuple[Digest, ...]:
-    """All layers of the job's root, lowest first, at most `DEEPEST`."""
-    layers = tuple(str(layer) for layer in job.layers)
-    if len(layers) > DEEPEST - 2:
-        layers = (store.flatten(layers),)
-    with store.scratch("skeleton") as scratch:
-        skeleton = scratch / "root"
-        skeleton.mkdir()
-        make_skeleton(skeleton)
-        below = store.commit_layer(skeleton, (), epoch=0).digest
-    if not job.fresh_workdir:
-        return (below, *layers)
-    return (below, *layers, store.context_layer(job.inputs, workdir=job.workdir, epoch=job.epoch))
 
 
 def _judge(ended: _Ended) -> Outcome:

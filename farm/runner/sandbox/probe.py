@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tempfile
 from pathlib import Path
 
 from farm.runner.sandbox import abi, init, syscalls
-from farm.runner.sandbox.request import LOWERS, ROOT, UPPER, WORK
+from farm.runner.sandbox.request import UPPER, WORK
+from farm.runner.sandbox.start import spawner_command
 from farm.spec.problem import FarmError, error
 
 _HINTS = {
@@ -23,11 +25,11 @@ def probe() -> None:
     if not abi.abis():
         raise _unavailable("namespaces", f"architecture {os.uname().machine} is not known")
     with tempfile.TemporaryDirectory(prefix="farm-probe") as folder:
-        for name in (LOWERS, UPPER, WORK, ROOT):
+        for name in ("0", UPPER, WORK, "root"):
             (Path(folder) / name).mkdir()
-        code = _try_out(folder)
+        code = subprocess.run(spawner_command("probe", folder), check=False).returncode
     if code != 0:
-        step = list(_HINTS)[min(code, len(_HINTS)) - 1]
+        step = list(_HINTS)[min(abs(code), len(_HINTS)) - 1]
         raise _unavailable(step, f"the kernel refuses what the sandbox needs ({step})")
 
 
@@ -35,23 +37,20 @@ def _unavailable(step: str, what: str) -> FarmError:
     return error("sandbox-unavailable", what, hint=_HINTS[step])
 
 
-def _try_out(folder: str) -> int:
-    """Tries each step in a process of its own, whose mounts end with it: 0, or the number of what failed."""
-    pid = os.fork()
-    if pid == 0:
-        step = 1
-        try:
-            syscalls.unshare(init.NAMESPACES | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWCGROUP)
-            syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
-            step = 2
-            os.chdir(folder)
-            options = f"lowerdir={LOWERS},upperdir={UPPER},workdir={WORK},userxattr,volatile"
-            syscalls.mount("overlay", ROOT, "overlay", syscalls.MS_NODEV, options)
-            step = 3
-            step = _try_proc(folder)
-        finally:
-            os._exit(step)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+def try_out(folder: str) -> int:
+    """Tries each step in this process, whose mounts end with it: 0, or the number of what failed."""
+    step = 1
+    try:
+        syscalls.unshare(init.NAMESPACES | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWCGROUP)
+        syscalls.mount(None, "/", None, syscalls.MS_REC | syscalls.MS_PRIVATE)
+        step = 2
+        os.chdir(folder)
+        options = f"lowerdir=0,upperdir={UPPER},workdir={WORK},userxattr,volatile"
+        syscalls.mount("overlay", "root", "overlay", syscalls.MS_NODEV, options)
+        step = 3
+        return _try_proc(folder)
+    except OSError:
+        return step
 
 
 def _try_proc(folder: str) -> int:
@@ -59,7 +58,7 @@ def _try_proc(folder: str) -> int:
     if pid == 0:
         code = 3
         try:
-            syscalls.mount("proc", f"{folder}/{ROOT}", "proc")
+            syscalls.mount("proc", f"{folder}/root", "proc")
             code = 0
         finally:
             os._exit(code)

@@ -9,9 +9,8 @@ import os
 
 UPPER = "upper"
 WORK = "work"
-ROOT = "root"
-LOWERS = "lower"
-"""Names in a job's scratch folder. `UPPER` may be a link; in `LOWERS` are links 0, 1, … lowest first."""
+"""Names in a job's scratch folder. `UPPER` may be a link. Links 0, 1, … lead to the lower directories, lowest first.
+The root is mounted over the folder itself."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

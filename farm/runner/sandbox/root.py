@@ -12,7 +12,7 @@ import stat
 from pathlib import Path
 
 from farm.runner.sandbox import syscalls
-from farm.runner.sandbox.request import LOWERS, ROOT, UPPER, WORK, Request
+from farm.runner.sandbox.request import UPPER, WORK, Request
 from farm.runner.sandbox.syscalls import (
     MS_BIND,
     MS_NODEV,
@@ -56,7 +56,7 @@ def enter_root(request: Request) -> None:
     os.chdir(request.scratch)
     _mount_overlay(request.lowers)
     host = os.open("/", os.O_PATH | os.O_DIRECTORY)
-    os.chdir(ROOT)
+    os.chdir(request.scratch)
     syscalls.pivot_root(".", ".")
     os.chdir("/")
     for name in ("proc", "dev", "sys", "etc"):
@@ -75,9 +75,9 @@ def enter_root(request: Request) -> None:
 
 def _mount_overlay(lowers: int) -> None:
     """By short links, so that hundreds of layers fit into the page that the kernel reads options from."""
-    below = ":".join(f"{LOWERS}/{number}" for number in reversed(range(lowers)))
+    below = ":".join(map(str, reversed(range(lowers))))
     options = f"lowerdir={below},upperdir={UPPER},workdir={WORK},{_OPTIONS}"
-    mount("overlay", ROOT, "overlay", MS_NODEV, options)
+    mount("overlay", ".", "overlay", MS_NODEV, options)
 
 
 def _hide_proc() -> None:

@@ -9,10 +9,9 @@ import hashlib
 import os
 import socket
 import subprocess
-import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
@@ -24,8 +23,10 @@ from farm.runner.log import Log, Pump
 from farm.runner.protocol import Failure, Outcome, Status
 from farm.runner.rootless import is_rootless
 from farm.runner.sandbox import init
-from farm.runner.sandbox.request import LOWERS, ROOT, UPPER, WORK, Request
-from farm.runner.sandbox.skeleton import etc_files, make_skeleton
+from farm.runner.sandbox.layers import root_layers
+from farm.runner.sandbox.request import UPPER, WORK, Request
+from farm.runner.sandbox.skeleton import etc_files
+from farm.runner.sandbox.start import spawner_command
 from farm.runner.sandbox.supervise import DiskGuard, Supervisor
 from farm.spec.problem import FarmError, error
 from farm.store.store import Store
@@ -35,19 +36,11 @@ MAX_LAYERS = 450
 """overlayfs takes 500 lower directories (OVL_MAX_STACK); above this they are flattened into one."""
 
 _STATUSES: dict[str, Status] = {"cancelled": "cancelled", "timeout": "timeout", "silent": "silent"}
-_SOURCE = Path(__file__).resolve().parents[3]
-_START = "import sys; sys.path.insert(0, sys.argv.pop(1)); from farm.runner.sandbox.spawner import main; "
-_START += "sys.exit(main(sys.argv[1:]))"
 
 
 def complete_environment(job: Job) -> dict[str, str]:
     """What a command of the job sees: ``job.env`` and what is added where it is unset."""
     return {"HOME": "/root", "PATH": PATH, "FARM_CORES": str(job.limits.cores), **dict(job.env)}
-
-
-def spawner_command(*arguments: str) -> list[str]:
-    """How to start the spawner, isolated from the user's Python settings."""
-    return [sys.executable, "-I", "-S", "-c", _START, str(_SOURCE), *arguments]
 
 
 class Sandbox:
@@ -59,7 +52,7 @@ class Sandbox:
         self._lock = threading.Lock()
         self._spawner: subprocess.Popen[bytes] | None = None
         self._control: socket.socket | None = None
-        self._swept: set[str] = set()
+        cgroup.sweep()
 
     def check(self) -> None:
         """FarmError ``sandbox-unavailable`` when a job cannot be run here."""
@@ -92,9 +85,7 @@ class Sandbox:
         """Stops the spawner, and with it every job that still runs."""
         with self._lock:
             self._close_spawner()
-        for name in self._swept:
-            cgroup.sweep(name)
-        self._swept.clear()
+        cgroup.sweep()
 
     def _close_spawner(self) -> None:
         if self._control:
@@ -105,11 +96,7 @@ class Sandbox:
 
     @contextmanager
     def _group(self, job: Job, store: Store) -> Iterator[JobGroup]:
-        name = store_name(store)
-        if name not in self._swept:
-            self._swept.add(name)
-            cgroup.sweep(name)
-        group = cgroup.new_group(name)
+        group = cgroup.new_group(store_name(store))
         try:
             group.limit(job.limits.memory, job.limits.processes)
             yield group
@@ -159,6 +146,7 @@ def _start_spawner() -> tuple[socket.socket, subprocess.Popen[bytes]]:
             spawner_command("serve", str(theirs.fileno()), str(farm)),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
+            cwd="/",
             pass_fds=(theirs.fileno(), farm),
             start_new_session=True,
         )
@@ -174,30 +162,20 @@ def store_name(store: Store) -> str:
 
 
 def prepare(scratch: Path, job: Job, store: Store, upper: Path | None = None) -> list[Path]:
-    """Makes the folders of `Request` in ``scratch``, or uses an ``upper`` that is there: the lower directories."""
-    for name in (WORK, ROOT, LOWERS, "skeleton"):
-        (scratch / name).mkdir()
+    """Fills ``scratch`` as `Request` has it, around a new ``upper`` or the one that is there: the lower directories.
+
+    Making and removing folders is what a small job spends most of its time on: there are as few as can be.
+    """
+    (scratch / WORK).mkdir()
     if upper:
         (scratch / UPPER).symlink_to(upper)
     else:
         (scratch / UPPER).mkdir()
         (scratch / UPPER).chmod(0o755)
-    make_skeleton(scratch / "skeleton")
-    layers = _each_once(str(layer) for layer in job.layers)
-    if len(layers) > MAX_LAYERS:
-        layers = (store.flatten(layers),)
-    if job.fresh_workdir:
-        context = store.context_layer(job.inputs, workdir=job.workdir, epoch=job.epoch)
-        layers = _each_once((*layers, context))
-    lowers = [scratch / "skeleton", *store.layer_paths(layers)]
+    lowers = store.layer_paths(root_layers(job, store, MAX_LAYERS))
     for number, path in enumerate(lowers):
-        (scratch / LOWERS / str(number)).symlink_to(path)
+        (scratch / str(number)).symlink_to(path)
     return lowers
-
-
-def _each_once(layers: Iterable[str]) -> tuple[str, ...]:
-    """Overlayfs takes no directory twice. The upper of two equal layers hides all of the lower one."""
-    return tuple(reversed(dict.fromkeys(reversed(tuple(layers)))))
 
 
 def make_request(job: Job, scratch: Path, lowers: int, group: JobGroup) -> Request:

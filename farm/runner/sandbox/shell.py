@@ -12,7 +12,8 @@ from pathlib import Path
 from farm.plan.job import Job
 from farm.runner.cgroup import JobGroup
 from farm.runner.sandbox.init import SHELL
-from farm.runner.sandbox.runner import make_request, prepare, spawner_command
+from farm.runner.sandbox.runner import make_request, prepare
+from farm.runner.sandbox.start import spawner_command
 from farm.store.store import Store
 
 

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""What is in every root before any layer. The same for all runners, and never part of a layer."""
+"""What is in every root before any layer. The same for all runners, and never part of what a job makes."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ import signal
 import socket
 import sys
 
-from farm.runner.sandbox import init, syscalls
+from farm.runner.sandbox import init, probe, syscalls
 from farm.runner.sandbox.request import Request
 
 _NEEDED_FDS = 3
@@ -124,12 +124,14 @@ def _foreground() -> int | None:
 
 
 def main(arguments: list[str]) -> int:
-    """``serve CONTROL FARM`` or ``shell REQUEST``, all inherited file descriptors."""
+    """``serve CONTROL FARM`` or ``shell REQUEST``, all inherited file descriptors; ``probe FOLDER``."""
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, signal.SIG_DFL)
     if arguments[0] == "shell":
         syscalls.prctl(syscalls.PR_SET_PDEATHSIG, _DEATH_SIGNAL)
         return shell(Request.from_memory(int(arguments[1])))
+    if arguments[0] == "probe":
+        return probe.try_out(arguments[1])
     signal.signal(signal.SIGCHLD, signal.SIG_IGN)
     control, farm = (int(text) for text in arguments[1:])
     with socket.socket(fileno=control) as channel:

@@ -8,19 +8,13 @@ from collections.abc import Sequence
 from farm.spec.template.values import Fault, Struct, Value, type_of
 
 
-def field(receiver: Value, name: str, args: Sequence[Value] = (), *, first: bool = False) -> Value:
-    """One field of a value; nil for a key that a map does not have.
-
-    ``first``: the receiver is the start of its chain, where nil gives nil. Raises Fault for a field of nil further
-    on, as Go does, and for a field of what has none.
-    """
+def field(receiver: Value, name: str, args: Sequence[Value] = ()) -> Value:
+    """One field of a value; nil for a key that a map does not have. Raises Fault for a field of what has none."""
     if isinstance(receiver, dict):
         if args:
             raise Fault(f"{name} is not a method but has arguments")
         return receiver.get(name)
     if receiver is None:
-        if first:
-            return None
         raise Fault(
             f"nil pointer evaluating interface {{}}.{name}",
             f"what stands in front of .{name} is not set: test it with `if`, or set it in the spec or a value file",
@@ -35,8 +29,13 @@ def field(receiver: Value, name: str, args: Sequence[Value] = (), *, first: bool
 
 
 def walk(receiver: Value, names: Sequence[str], args: Sequence[Value] = ()) -> Value:
-    """A chain of fields; ``args`` are for the last of them, which must then be a method."""
+    """A chain of fields; ``args`` are for the last of them, which must then be a method.
+
+    A chain that starts at nil gives nil; one that comes to nil before its end is a Fault, as in Go.
+    """
+    if receiver is None:
+        return None
     last = len(names) - 1
     for index, name in enumerate(names):
-        receiver = field(receiver, name, args if index == last else (), first=index == 0)
+        receiver = field(receiver, name, args if index == last else ())
     return receiver

@@ -105,7 +105,7 @@ def _head(texts: tuple[str, ...]) -> _Head:
     return _Head(unit, len(text), *_compile(Compiler(), unit.body.nodes, unit.body.size, unit.templates))
 
 
-@functools.lru_cache(maxsize=8192)
+@functools.lru_cache(maxsize=256)
 def _program(shared: tuple[str, ...], text: str) -> _Program:
     """The program of ``text`` with the shared texts in front of it."""
     head = _head(shared)

@@ -16,14 +16,22 @@ MAX_PARENTHESES = 50
 FRAME_SIZE = 2
 """A frame's first slots: ``$`` and the state of the execution."""
 
-_KEYWORDS = frozenset(
-    ["block", "break", "continue", "define", "else", "end", "if", "range", "nil", "template", "with"]  # nil only as an operand
-)
-_HOST = {
-    "env": "a package must not depend on the environment of the machine that renders it",
-    "expandenv": "a package must not depend on the environment of the machine that renders it",
+_KEYWORDS = frozenset(["block", "break", "continue", "define", "else", "end", "if", "range", "nil", "template", "with"])
+_NO_OPERANDS = frozenset(("shut", "pipe", "declare", "assign", "other"))
+_ENVIRONMENT = "a package must not depend on the environment of the machine that renders it"
+_SECRETS = "keys, certificates and encryption have no place in a package: the farm leaves them out"
+_LEFT_OUT = {
+    "env": _ENVIRONMENT,
+    "expandenv": _ENVIRONMENT,
+    **dict.fromkeys(
+        (
+            *("bcrypt", "htpasswd", "encryptAES", "decryptAES", "genPrivateKey", "genCA", "genCAWithKey"),
+            *("genSelfSignedCert", "genSelfSignedCertWithKey", "genSignedCert", "genSignedCertWithKey"),
+            "buildCustomCert",
+        ),
+        _SECRETS,
+    ),
 }
-_END = Token("close", "}}", -1)
 
 
 class SyntaxProblem(Exception):
@@ -57,90 +65,87 @@ class Expressions:
     def start(self, piece: Piece) -> None:
         """Go to the first token of an action."""
         self.tokens = piece.tokens or []
-        if piece.error is not None or not self.tokens or self.tokens[-1].kind != "close":
-            self.tokens = [*self.tokens, Token("close", "}}", piece.at)]
+        if piece.error is not None:
+            self.tokens = [*self.tokens, ("close", "}}", piece.at, True)]
         self.position = 0
         self.depth = 0
 
     def _next(self) -> Token:
-        """The next token that is not white space; the last one again and again."""
+        """Take the next token; the last one again and again."""
         token = self.tokens[self.position]
-        while token.kind == "space":
-            self.position += 1
-            token = self.tokens[self.position]
-        if token.kind != "close":
+        if token[0] != "close":
             self.position += 1
         return token
 
     def _peek(self) -> Token:
-        position = self.position
-        token = self._next()
-        self.position = position
-        return token
+        return self.tokens[self.position]
 
     def keyword(self) -> str | None:
         """Take the keyword that is next, if there is one."""
-        token = self._peek()
-        if token.kind != "word" or token.text not in _KEYWORDS or token.text == "nil":
+        kind, text, _, _ = self._peek()
+        if kind != "word" or text not in _KEYWORDS or text == "nil":
             return None
         self._next()
-        return token.text
+        return text
 
     def at_close(self) -> bool:
         """Whether nothing is left of the action."""
-        return self._peek().kind == "close"
+        return self._peek()[0] == "close"
 
     def expect_close(self, context: str) -> None:
         """Raises SyntaxProblem when something is left of the action."""
-        token = self._peek()
-        if token.kind != "close":
-            raise SyntaxProblem(f"unexpected {token.text} in {context}", token.at)
+        kind, text, at, _ = self._peek()
+        if kind != "close":
+            raise SyntaxProblem(f"unexpected {text} in {context}", at)
 
     def template_name(self, context: str) -> str:
         """The quoted name that is next."""
-        token = self._next()
-        if token.kind not in ("string", "raw"):
-            raise SyntaxProblem(f"unexpected {token.text} in {context}", token.at, "a quoted name is expected")
-        return self._unquote(token)
+        kind, text, at, _ = self._next()
+        if kind not in ("string", "raw"):
+            raise SyntaxProblem(f"unexpected {text} in {context}", at, "a quoted name is expected")
+        return self._unquote(text, at)
 
-    def _unquote(self, token: Token) -> str:
+    def _unquote(self, text: str, at: int) -> str:
         try:
-            return literals.unquote(token.text)
+            return literals.unquote(text)
         except ValueError as error:
-            raise SyntaxProblem(str(error), token.at) from None
+            raise SyntaxProblem(str(error), at) from None
 
     def pipeline(self, context: str) -> tree.Pipe:
         """A pipeline up to the end of the action, with declarations in front."""
         return self._pipeline(context, "close")
 
     def _pipeline(self, context: str, end: str) -> tree.Pipe:
-        first = self._peek()
-        names, assign = self._declarations(context)
-        pipe = tree.Pipe(first.at, [])
-        while (token := self._peek()).kind != end:
-            if token.kind in ("close", "shut", "pipe", "declare", "assign", "other"):
-                what = "unclosed left paren" if token.kind == "close" else f"unexpected {token.text} in {context}"
-                raise SyntaxProblem(what, first.at if token.kind == "close" else token.at)
+        first = self._peek()[2]
+        names, assign = self._declarations(context) if self._peek()[0] == "variable" else ([], False)
+        pipe = tree.Pipe(first, [])
+        while (token := self._peek())[0] != end:
+            kind, text, at, _ = token
+            if kind == "close":
+                raise SyntaxProblem("unclosed left paren", first)
+            if kind in _NO_OPERANDS:
+                raise SyntaxProblem(f"unexpected {text} in {context}", at)
             pipe.commands.append(self._command(context))
         self._next()
         self._check(pipe, context)
-        pipe.slots = tuple(self._assigned(name) if assign else self._declared(name.text) for name in names)
+        if names:
+            pipe.slots = tuple(self._assigned(token) if assign else self._declared(token[1]) for token in names)
         return pipe
 
     def _declarations(self, context: str) -> tuple[list[Token], bool]:
         start = self.position
         names: list[Token] = []
-        while (token := self._next()).kind == "variable":
+        while (token := self._next())[0] == "variable":
             names.append(token)
-            mark = self._next()
-            if mark.kind in ("declare", "assign"):
+            kind, text, at, _ = self._next()
+            if kind in ("declare", "assign"):
                 if len(names) > (2 if context == "range" else 1):
-                    raise SyntaxProblem(f"too many declarations in {context}", names[-1].at)
-                return names, mark.kind == "assign"
-            if mark.text != ",":
+                    raise SyntaxProblem(f"too many declarations in {context}", token[2])
+                return names, kind == "assign"
+            if text != ",":
                 break
             if context != "range":
-                raise SyntaxProblem(f"too many declarations in {context}", mark.at)
+                raise SyntaxProblem(f"too many declarations in {context}", at)
         self.position = start
         return [], False
 
@@ -150,9 +155,10 @@ class Expressions:
         return slot
 
     def _assigned(self, token: Token) -> int:
-        if token.text not in self.scope:
-            raise SyntaxProblem(f'undefined variable "{token.text}"', token.at, "declare it with :=")
-        return self.scope[token.text]
+        _, text, at, _ = token
+        if text not in self.scope:
+            raise SyntaxProblem(f'undefined variable "{text}"', at, "declare it with :=")
+        return self.scope[text]
 
     def _check(self, pipe: tree.Pipe, context: str) -> None:
         if not pipe.commands:
@@ -178,48 +184,45 @@ class Expressions:
                 self.complaints.append(tree.Complaint(ARITY, problem, operand.at))
 
     def _command(self, context: str) -> tree.Command:
-        command = tree.Command(self._peek().at, [])
+        operands: list[tree.Operand] = []
+        command = tree.Command(self._peek()[2], operands)
         while True:
-            command.operands.append(self._operand(context))
-            token = self.tokens[self.position]
-            if token.kind == "space":
-                token = self._peek()
-                if token.kind not in ("close", "shut", "pipe"):
-                    continue
-            if token.kind == "pipe":
+            operands.append(self._operand(context))
+            kind, text, at, spaced = self._peek()
+            if kind == "pipe":
                 self._next()
-                if self._peek().kind in ("close", "shut"):
-                    raise SyntaxProblem("missing command after |", token.at)
-            elif token.kind not in ("close", "shut"):
-                raise SyntaxProblem(f"unexpected {token.text} in operand", token.at, "is a space missing?")
-            return command
+                return command
+            if kind in ("close", "shut"):
+                return command
+            if not spaced:
+                raise SyntaxProblem(f"unexpected {text} in operand", at, "is a space missing?")
 
     def _operand(self, context: str) -> tree.Operand:
         token = self._next()
         node = self._term(token, context)
-        fields: list[str] = []
-        while self.tokens[self.position].kind == "field":
-            fields.append(self.tokens[self.position].text[1:])
+        fields: tuple[str, ...] = ()
+        while (following := self._peek())[0] == "field" and not following[3]:
+            fields += (following[1][1:],)
             self.position += 1
         if not fields:
             return node
         if isinstance(node, (tree.Field, tree.Variable)):
-            node.fields += tuple(fields)
+            node.fields += fields
             return node
         if isinstance(node, (tree.Const, tree.Dot)):
-            raise SyntaxProblem(f"unexpected . after term {token.text}", token.at)
-        return tree.Chain(token.at, node, tuple(fields))
+            raise SyntaxProblem(f"unexpected . after term {token[1]}", token[2])
+        return tree.Chain(token[2], node, fields)
 
     def _term(self, token: Token, context: str) -> tree.Operand:
-        kind, text, at = token
+        kind, text, at, _ = token
         if kind == "field":
             return tree.Field(at, (text[1:],))
         if kind == "word":
             return self._word(text, at, context)
         if kind in ("string", "raw"):
-            return tree.Const(at, self._unquote(token))
+            return tree.Const(at, self._unquote(text, at))
         if kind == "variable":
-            return tree.Variable(at, self._used(token), ())
+            return tree.Variable(at, self._used(text, at), ())
         if kind == "dot":
             return tree.Dot(at)
         if kind in ("number", "char"):
@@ -231,12 +234,12 @@ class Expressions:
             return self._parenthesis(at)
         raise SyntaxProblem(f"unexpected {text} in {context}", at)
 
-    def _used(self, token: Token) -> int:
-        slot = self.scope.get(token.text)
+    def _used(self, name: str, at: int) -> int:
+        slot = self.scope.get(name)
         if slot is None:
-            close = difflib.get_close_matches(token.text, self.scope, n=1)
+            close = difflib.get_close_matches(name, self.scope, n=1)
             hint = f"did you mean {close[0]}?" if close else "declare it with :="
-            raise SyntaxProblem(f'undefined variable "{token.text}"', token.at, hint)
+            raise SyntaxProblem(f'undefined variable "{name}"', at, hint)
         return slot
 
     def _parenthesis(self, at: int) -> tree.Operand:
@@ -257,7 +260,7 @@ class Expressions:
         function = FUNCTIONS.get(text)
         if function is None:
             close = difflib.get_close_matches(text, FUNCTIONS, n=3)
-            hint = _HOST.get(text) or (f"did you mean {' or '.join(close)}?" if close else "")
+            hint = _LEFT_OUT.get(text) or (f"did you mean {' or '.join(close)}?" if close else "")
             message = f'function "{text}" is not defined'
             self.complaints.append(tree.Complaint(UNKNOWN_FUNCTION, message, at, hint))
         elif function.mutates:

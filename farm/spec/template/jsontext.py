@@ -9,19 +9,19 @@ import re
 
 from farm.spec.template.numbers import format_float
 from farm.spec.template.printing import text_of
-from farm.spec.template.values import Fault, Value, sorted_keys, to_bytes, weigh
+from farm.spec.template.values import Fault, Value, sorted_keys, weigh
 
 _ESCAPED = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
 _RAW = re.compile('[\x00-\x1f"\\\\\u2028\u2029]')
+_INVALID = re.compile("[\udc80-\udcff]")
 _SHORT = {"\n": "\\n", "\r": "\\r", "\t": "\\t", '"': '\\"', "\\": "\\\\"}
 _EMPTY = {list: "[]", tuple: "[]", dict: "{}"}
 
 
 def _string(text: str, escape: bool) -> str:
-    if not text.isascii():
-        text = to_bytes(text).decode("utf-8", "replace")
     pattern = _ESCAPED if escape else _RAW
-    return '"' + pattern.sub(lambda m: _SHORT.get(m.group()) or f"\\u{ord(m.group()):04x}", text) + '"'
+    text = pattern.sub(lambda m: _SHORT.get(m.group()) or f"\\u{ord(m.group()):04x}", text)
+    return f'"{text}"' if text.isascii() else '"' + _INVALID.sub(r"\\ufffd", text) + '"'
 
 
 def float_text(number: float) -> str:

@@ -6,31 +6,30 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Iterator
-from typing import NamedTuple
 
 SPACES = " \t\r\n"
 _TERMINATORS = " \t\r\n.,|:()"
 _TOKEN = re.compile(
-    r"""(?P<close>(?:[ \t\r\n]-)?\}\})
-    |(?P<space>[ \t\r\n]+(?=[ \t\r\n]-\}\})|[ \t\r\n]+)
+    r"""[ \t\r\n]*(?:
+    (?P<close>(?:(?<=[ \t\r\n])-)?\}\})
     |(?P<field>\.[^\W\d]\w*)
-    |(?P<number>[+-]?(?:\d|\.\d)(?:(?<=[eEpP])[+-](?=\d)|[\w.])*)
+    |(?P<word>[^\W\d]\w*)
     |(?P<variable>\$\w*)
     |(?P<string>"(?:[^"\\\n]|\\[^\n])*")
+    |(?P<pipe>\|)|(?P<open>\()|(?P<shut>\))
+    |(?P<number>[+-]?(?:\d|\.\d)(?:(?<=[eEpP])[+-](?=\d)|[\w.])*)
     |(?P<raw>`[^`]*`)
     |(?P<char>'(?:[^'\\\n]|\\[^\n])*')
-    |(?P<word>\w+)
-    |(?P<declare>:=)|(?P<assign>=)|(?P<pipe>\|)|(?P<open>\()|(?P<shut>\))|(?P<dot>\.)
-    |(?P<other>.)""",
+    |(?P<declare>:=)|(?P<assign>=)|(?P<dot>\.)
+    |(?P<other>.))""",
     re.VERBOSE | re.DOTALL,
 )
+_NAMES = frozenset(("field", "variable", "word"))
 _UNFINISHED = {'"': "unterminated quoted string", "`": "unterminated raw string", "'": "unterminated character"}
 
 
-class Token(NamedTuple):
-    kind: str
-    text: str
-    at: int
+Token = tuple[str, str, int, bool]
+"""(kind, text, offset, whether white space is in front of it)"""
 
 
 class LexError(Exception):
@@ -106,14 +105,17 @@ class Lexer:
     def _action(self, start: int, position: int) -> tuple[Piece, int]:
         source, base = self.source, self.base
         tokens: list[Token] = []
-        while (match := _TOKEN.match(source, position)) is not None:
-            kind, text, end = match.lastgroup or "", match.group(), match.end()
+        scan = _TOKEN.scanner(source, position).match  # type: ignore[attr-defined]
+        while (match := scan()) is not None:
+            kind = match.lastgroup
+            begin, end = match.span(kind)
+            text = source[begin:end]
+            tokens.append((kind, text, base + begin, begin > position))
             if kind == "close":
                 self.open_end = len(text) > 2
-                tokens.append(Token("close", text, base + position))
                 return Piece(base + start, "", tokens), end
             problem = ""
-            if kind in ("field", "variable", "word"):
+            if kind in _NAMES:
                 if source[end : end + 1] not in _TERMINATORS and not source.startswith("}}", end):
                     problem = f"bad character {source[end]!r} after {text}"
             elif kind == "other" and text in _UNFINISHED:
@@ -121,8 +123,8 @@ class Lexer:
             elif kind == "other" and not ("!" <= text <= "~"):
                 problem = f"unrecognized character in action: {text!r}"
             if problem:
-                return self._broken(start, tokens, LexError(problem, base + position), position)
-            tokens.append(Token(kind, text, base + position))
+                tokens.pop()
+                return self._broken(start, tokens, LexError(problem, base + begin), begin)
             position = end
         return Piece(base + start, "", tokens, LexError("unclosed action", base + start)), len(source)
 

@@ -144,9 +144,7 @@ def _container(spec: _Spec, value: Value) -> str:
 
 
 def _element(spec: _Spec, value: Value) -> str:
-    if value is None:
-        return spec.padded("<nil>") if spec.verb == "v" else f"%!{spec.verb}(<nil>)"
-    return _format(spec, value)
+    return "<nil>" if value is None else _format(spec, value)
 
 
 def _bad(spec: _Spec, value: Value) -> str:

@@ -19,7 +19,7 @@ def text_of(value: Value) -> str:
     Raises Fault when the value is too large to be written out.
     """
     if value.__class__ is str:
-        return value  # type: ignore[no-any-return]
+        return value
     if isinstance(value, (dict, list, tuple)):
         weigh(value)
     return _plain(value)

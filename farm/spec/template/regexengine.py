@@ -8,6 +8,7 @@ automaton (Pike's algorithm) instead, which steps through all ways at once.
 
 from __future__ import annotations
 
+import dataclasses
 import functools
 import re
 from collections.abc import Callable, Iterator
@@ -97,74 +98,83 @@ def _is_ambiguous(node: Node) -> bool:
     return isinstance(node, Repeat)
 
 
+@dataclasses.dataclass(slots=True)
+class _Step:
+    """An instruction. ``test``: of a character or, for ``assert``, of a position; ``ways``: where to go on."""
+
+    kind: str
+    test: Callable[..., object] | None = None
+    slot: int = 0
+    ways: tuple[int, ...] = ()
+
+
 class _Program:
-    """Instructions of the automaton: (operation, operand, next)."""
+    """The instructions of an automaton."""
 
     def __init__(self, node: Node) -> None:
-        self.code: list[list[object]] = []
-        self.emit("save", 0)
+        self.code: list[_Step] = []
+        self.emit(_Step("save", slot=0))
         self.node(node)
-        self.emit("save", 1)
-        self.emit("match", None)
+        self.emit(_Step("save", slot=1))
+        self.emit(_Step("match"))
 
-    def emit(self, operation: str, operand: object) -> int:
+    def emit(self, step: _Step) -> int:
+        """Append an instruction, which goes on to the next one unless that is changed later."""
         if len(self.code) >= MAX_PROGRAM:
             raise Fault("error parsing regexp: expression is too large")
-        self.code.append([operation, operand])
+        self.code.append(step)
+        step.ways = (len(self.code),)
         return len(self.code) - 1
 
     def node(self, node: Node) -> None:
         if isinstance(node, Chars):
-            self.emit("char", _tester(node))
+            self.emit(_Step("char", _tester(node)))
         elif isinstance(node, Assertion):
-            self.emit("assert", re.compile(_ASSERTIONS[node.kind]).match)
+            self.emit(_Step("assert", re.compile(_ASSERTIONS[node.kind]).match))
         elif isinstance(node, Sequence):
             for item in node.items:
                 self.node(item)
         elif isinstance(node, Choice):
             self.choice(node)
         elif isinstance(node, Group):
-            self.emit("save", node.index * 2)
+            self.emit(_Step("save", slot=node.index * 2))
             self.node(node.node)
-            self.emit("save", node.index * 2 + 1)
+            self.emit(_Step("save", slot=node.index * 2 + 1))
         else:
             self.repeat(node)
 
     def choice(self, node: Choice) -> None:
         jumps = []
         for item in node.items[:-1]:
-            split = self.emit("split", None)
+            split = self.emit(_Step("go"))
             self.node(item)
-            jumps.append(self.emit("jump", None))
-            self.code[split][1] = (split + 1, len(self.code))
+            jumps.append(self.emit(_Step("go")))
+            self.code[split].ways = (split + 1, len(self.code))
         self.node(node.items[-1])
         for jump in jumps:
-            self.code[jump][1] = len(self.code)
+            self.code[jump].ways = (len(self.code),)
 
     def repeat(self, node: Repeat) -> None:
         for _ in range(node.least):
             self.node(node.node)
-        if node.most is None:
-            start = self.emit("split", None)
-            self.node(node.node)
-            self.emit("jump", start)
-            self.branch(start, node.greedy)
-            return
         splits = []
-        for _ in range(node.most - node.least):
-            splits.append(self.emit("split", None))
+        for _ in range(1 if node.most is None else node.most - node.least):
+            splits.append(self.emit(_Step("go")))
             self.node(node.node)
+        if node.most is None:
+            self.code[self.emit(_Step("go"))].ways = (splits[0],)
         for split in splits:
-            self.branch(split, node.greedy)
-
-    def branch(self, split: int, greedy: bool) -> None:
-        ways = (split + 1, len(self.code))
-        self.code[split][1] = ways if greedy else ways[::-1]
+            ways = (split + 1, len(self.code))
+            self.code[split].ways = ways if node.greedy else ways[::-1]
 
 
 def _tester(chars: Chars) -> Callable[[str], bool]:
     match = re.compile(_class(chars)).match
     return functools.lru_cache(maxsize=512)(lambda char: match(char) is not None)
+
+
+_Thread = tuple[int, tuple[int, ...]]
+"""The next instruction, and the captures so far."""
 
 
 class _Automaton:
@@ -178,7 +188,7 @@ class _Automaton:
         if len(text) > MAX_SLOW_TEXT:
             raise Fault(f"the regular expression is too costly for a text of more than {MAX_SLOW_TEXT >> 10} KiB")
         found: tuple[int, ...] | None = None
-        threads: list[tuple[int, tuple[int, ...]]] = []
+        threads: list[_Thread] = []
         for at in range(start, len(text) + 1):
             seeds = threads if found else [*threads, (0, (-1,) * self.slots)]
             if not seeds:
@@ -187,11 +197,9 @@ class _Automaton:
             found = match or found
         return None if found is None else list(zip(found[::2], found[1::2], strict=True))
 
-    def step(
-        self, text: str, at: int, seeds: list[tuple[int, tuple[int, ...]]]
-    ) -> tuple[list[tuple[int, tuple[int, ...]]], tuple[int, ...] | None]:
+    def step(self, text: str, at: int, seeds: list[_Thread]) -> tuple[list[_Thread], tuple[int, ...] | None]:
         """The threads behind the character at ``at``, and the captures of a match that ends in front of it."""
-        after: list[tuple[int, tuple[int, ...]]] = []
+        after: list[_Thread] = []
         seen = bytearray(len(self.code))
         char = text[at : at + 1]
         stack = seeds[::-1]
@@ -200,22 +208,18 @@ class _Automaton:
             if seen[pc]:
                 continue
             seen[pc] = 1
-            operation, operand = self.code[pc]
-            if operation == "char":
-                if char and operand(char):  # type: ignore[operator]
-                    after.append((pc + 1, captures))
-            elif operation == "match":
+            step = self.code[pc]
+            if step.kind == "match":
                 return after, captures
-            elif operation == "split":
-                first, second = operand  # type: ignore[misc]
-                stack += [(second, captures), (first, captures)]
-            elif operation == "jump":
-                stack.append((operand, captures))  # type: ignore[arg-type]
-            elif operation == "save":
-                slot: int = operand  # type: ignore[assignment]
-                stack.append((pc + 1, (*captures[:slot], at, *captures[slot + 1 :])))
-            elif operand(text, at) is not None:  # type: ignore[operator]
-                stack.append((pc + 1, captures))
+            if step.kind == "char":
+                if char and step.test and step.test(char):
+                    after.append((pc + 1, captures))
+                continue
+            if step.kind == "assert" and step.test and step.test(text, at) is None:
+                continue
+            if step.kind == "save":
+                captures = (*captures[: step.slot], at, *captures[step.slot + 1 :])
+            stack += [(way, captures) for way in reversed(step.ways)]
         return after, None
 
 

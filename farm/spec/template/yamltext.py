@@ -15,7 +15,10 @@ from farm.spec.template.values import Fault, Value, to_bytes, weigh
 if TYPE_CHECKING:
     import yaml
 
-_WORDS = frozenset(["~", "null", "Null", "NULL", "<<", ".nan", ".NaN", ".NAN", ".inf", ".Inf", ".INF", "+.inf", "+.Inf", "+.INF", "-.inf", "-.Inf", "-.INF"])
+_SPECIAL = ("nan", "NaN", "NAN", "inf", "Inf", "INF")
+_WORDS = frozenset(
+    ("~", "null", "Null", "NULL", "<<", *(f"{sign}.{word}" for sign in ("", "+", "-") for word in _SPECIAL))
+)
 _BOOLS = frozenset(
     word
     for base in ("y", "yes", "true", "on", "n", "no", "false", "off")
@@ -101,8 +104,8 @@ def to_yaml(value: Value) -> str:
         yaml.DocumentEndEvent(explicit=False),
         yaml.StreamEndEvent(),
     ]
-    text: str = yaml.emit(events, allow_unicode=True, width=1 << 30)
-    return text.removesuffix("...\n")
+    text: str = yaml.emit(events, allow_unicode=True)
+    return text.removeprefix("--- ").removesuffix("...\n")
 
 
 def from_yaml(text: str) -> Value:
@@ -116,6 +119,8 @@ def from_yaml(text: str) -> Value:
         first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
         for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
     }
+    Loader.add_implicit_resolver("tag:yaml.org,2002:bool", re.compile(r"[yYnN]\Z"), list("yYnN"))
+    Loader.bool_values = {**yaml.SafeLoader.bool_values, "y": True, "n": False}
     try:
         value = yaml.load(text, Loader)
         weigh(value)

@@ -17,7 +17,7 @@ from farm.spec.template.timeformat import (
     parse_time,
     zone,
 )
-from farm.spec.template.values import Fault, Value
+from farm.spec.template.values import Fault, Int64, Value
 
 _DAY = "2006-01-02"
 
@@ -86,7 +86,7 @@ def _ago(site: Site, value: Value) -> str:
 
 @function("duration", args="any")
 def _duration(value: Value) -> str:
-    seconds = to_int64(value) if isinstance(value, (int, str)) and not isinstance(value, bool) else 0
+    seconds = to_int64(value) if isinstance(value, (Int64, str)) else 0
     return duration_text(seconds * 10**9)
 
 

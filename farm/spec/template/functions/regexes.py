@@ -51,7 +51,7 @@ def _found(regex_text: str, text: str) -> str:
 
 
 def _all(regex_text: str, text: str, count: int) -> list[str]:
-    found = []
+    found: list[str] = []
     for spans in compile_regex(regex_text).find_all(text):
         if len(found) == count:
             break

@@ -8,7 +8,11 @@ from farm.spec.template.registry import define, function
 from farm.spec.template.state import MAX_SIZE
 from farm.spec.template.values import Fault, Value, bytewise
 
-SPACE = "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+SPACE = (
+    "\t\n\v\f\r \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005"
+    "\u2006\u2007\u2008\u2009\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+"""Go's unicode.IsSpace."""
 
 
 def bounded(length: int) -> None:

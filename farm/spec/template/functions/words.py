@@ -108,11 +108,11 @@ _CONNECTORS = "-_" + SPACE
 
 @function("camelcase", args="string")
 def _camelcase(text: str) -> str:
-    """xstrings.ToCamelCase: leading and doubled connectors stay."""
+    """xstrings.ToCamelCase: leading and doubled connectors stay, a text of nothing else grows."""
     body = text.lstrip(_CONNECTORS)
     lead = text[: len(text) - len(body)]
     if not body:
-        return text
+        return text + text[-1:]
     parts, previous = [lead], upper(body[0])
     for char in body[1:]:
         if char in _CONNECTORS and previous in _CONNECTORS:

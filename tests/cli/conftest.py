@@ -1,0 +1,32 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Drives the real command line on small trees."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+
+import job_roots
+import pytest
+from farm_command import Farm
+
+
+@pytest.fixture(scope="session")
+def busybox_tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A root tarball with a shell."""
+    program = job_roots.busybox()
+    if program is None:
+        pytest.skip("no static busybox on this host (package busybox-static)")
+    path = tmp_path_factory.mktemp("roots") / "busybox.tar"
+    path.write_bytes(job_roots.busybox_root(program).getvalue())
+    return path
+
+
+@pytest.fixture
+def farm(tmp_path: Path, busybox_tar: Path) -> Farm:
+    """An empty tree whose farm.yaml knows the seed ``box``."""
+    tree = tmp_path / "tree"
+    tree.mkdir()
+    digest = hashlib.sha256(busybox_tar.read_bytes()).hexdigest()
+    (tree / "farm.yaml").write_text(f"seeds:\n  box: {{url: {busybox_tar}, sha256: {digest}}}\n")
+    return Farm(tree, tmp_path / "store", busybox_tar)

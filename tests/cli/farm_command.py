@@ -1,0 +1,67 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The command line as a test calls it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+
+@dataclasses.dataclass(frozen=True)
+class Ran:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Its standard output as one document."""
+        return json.loads(self.out)
+
+    def lines(self) -> list[dict[str, Any]]:
+        """Its standard output as JSON lines."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+
+@dataclasses.dataclass(frozen=True)
+class Farm:
+    """A tree, a store, and the command line on them."""
+
+    tree: Path
+    store: Path
+    root: Path
+
+    def command(self, *words: str) -> list[str]:
+        """The command line that calls the farm with its store."""
+        return [sys.executable, "-m", "farm", words[0], "--store", str(self.store), *words[1:]]
+
+    def run(self, *words: str, cwd: Path | None = None, **env: str) -> Ran:
+        """Calls a command; ``--store`` is added."""
+        environ = {**os.environ, "HOME": str(self.store.parent), **env}
+        done = subprocess.run(
+            self.command(*words), capture_output=True, text=True, cwd=cwd or self.tree, env=environ, timeout=120
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def build(self, *words: str) -> dict[str, Any]:
+        """Builds with ``--json``: the summary, with its status under ``status``."""
+        ran = self.run("build", "--json", *words)
+        return {**ran.lines()[-1], "status": ran.status}
+
+    def package(self, name: str, build: str | None, version: str = "1.0", **keys: Any) -> Path:
+        """Writes a package's folder, or writes it anew."""
+        category, _, short = name.partition("/")
+        folder = self.tree / category / short
+        folder.mkdir(parents=True, exist_ok=True)
+        definition = {"category": category, "name": short, "version": version, **keys}
+        (folder / "definition.yaml").write_text(json.dumps(definition))
+        if build is not None:
+            (folder / "build.yaml").write_text(build)
+        return folder
