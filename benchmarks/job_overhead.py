@@ -17,7 +17,7 @@ import time
 from pathlib import Path
 
 _HERE = Path(__file__).resolve().parent
-sys.path[:0] = [str(_HERE.parent), str(_HERE.parent / "tests" / "runner")]
+sys.path[:0] = [str(_HERE.parent), str(_HERE.parent / "tests")]
 
 import job_roots  # noqa: E402
 

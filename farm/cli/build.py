@@ -65,7 +65,7 @@ def build(plain: bool, **options: object) -> None:
     if session.json:
         report_json(plan, summary, packages)
     else:
-        report(plan, summary, packages)
+        report(plan, summary, packages, session.store_option())
     if summary.outcome == "cancelled":
         raise SystemExit(130)
     raise SystemExit(0 if summary.outcome == "ok" and not plan.problems else 1)

@@ -24,7 +24,7 @@ def history(name: str | None, limit: int, **options: object) -> None:
         runs = [] if name else journal.runs(limit=limit)
         executions = journal.executions(name, limit=limit) if name else []
     if options["json"]:
-        print_json([_plain(entry) for entry in (*runs, *executions)])
+        print_json([*map(_plain_run, runs), *map(_plain_execution, executions)])
     elif name and not executions:
         raise click.ClickException(f"nothing of the name {name!r} was ever run in this store")
     else:
@@ -42,16 +42,12 @@ def _execution_row(job: Execution) -> list[str]:
     return [when, job.node, job.status, took, f"cpu {duration(job.cpu)}", size(job.memory_peak), job.key[:12]]
 
 
-def _plain(entry: Run | Execution) -> dict[str, object]:
-    if isinstance(entry, Run):
-        times = {"started": entry.started, "ended": entry.ended}
-        return {
-            "run": entry.id,
-            "outcome": entry.outcome,
-            "argv": list(entry.argv),
-            "counts": dict(entry.counts),
-            **times,
-        }
-    times = {"started": entry.started, "ended": entry.ended, "cpu": entry.cpu, "memory_peak": entry.memory_peak}
-    what = {"run": entry.run, "node": entry.node, "package": entry.package, "key": entry.key, "attempt": entry.attempt}
-    return {**what, "status": entry.status, "log": str(entry.log), "failure": dict(entry.failure or {}), **times}
+def _plain_run(run: Run) -> dict[str, object]:
+    ended = {"ended": run.ended, "outcome": run.outcome, "counts": dict(run.counts)}
+    return {"run": run.id, "argv": list(run.argv), "started": run.started, **ended}
+
+
+def _plain_execution(job: Execution) -> dict[str, object]:
+    what = {"run": job.run, "node": job.node, "package": job.package, "key": job.key, "attempt": job.attempt}
+    usage = {"started": job.started, "ended": job.ended, "cpu": job.cpu, "memory_peak": job.memory_peak}
+    return {**what, "status": job.status, "log": str(job.log), "failure": dict(job.failure or {}), **usage}

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from farm.cli.deliver import Delivered
-from farm.cli.show import duration, plural, size, table
+from farm.cli.show import duration, plural, size, table, why
 from farm.engine.summary import Failed, Summary, summary_to_json
 from farm.plan.job import Job
 from farm.plan.node import Plan
@@ -21,10 +21,10 @@ TAIL = 20
 """How many last lines of a failed job's log are shown."""
 
 
-def report(plan: Plan, summary: Summary, packages: Sequence[Delivered]) -> None:
-    """Failures, then packages, then one line of figures."""
+def report(plan: Plan, summary: Summary, packages: Sequence[Delivered], store: str) -> None:
+    """Failures, then packages, then one line of figures. ``store``: options that name the store, or nothing."""
     for failed in summary.failures:
-        _failure(plan, failed)
+        _failure(plan, failed, store)
     if summary.blocked:
         _blocked(summary)
     rows = [[f"  {p.package}", size(p.size), p.sha256[:16], str(p.file)] for p in packages[:SHOWN]]
@@ -50,10 +50,10 @@ def _figures(summary: Summary) -> str:
     return f"{outcome} in {duration(summary.wall)} (cpu {duration(summary.cpu)}): {counts or 'nothing to do'}; {cached}"
 
 
-def _failure(plan: Plan, failed: Failed) -> None:
+def _failure(plan: Plan, failed: Failed, store: str) -> None:
     click.echo(f"{click.style(failed.node, bold=True)}: {click.style(failed.status, fg='red', bold=True)}")
     if failed.failure:
-        click.echo(f"  why:   {failed.failure.reason}")
+        click.echo(f"  why:   {why(failed.failure)}")
         if step := _step(plan, failed):
             click.echo(f"  step:  {step}")
     for line in failed.tail[-TAIL:]:
@@ -61,7 +61,7 @@ def _failure(plan: Plan, failed: Failed) -> None:
     if failed.log:
         click.echo(f"  log:   {failed.log}")
     if failed.failure and failed.failure.root:
-        click.echo(f"  shell: farm shell {failed.node}")
+        click.echo(f"  shell: farm shell {failed.node}{store}")
 
 
 def _step(plan: Plan, failed: Failed) -> str:

@@ -4,15 +4,15 @@
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import functools
+import shlex
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from farm.spec.problem import Problem, error
+from farm.spec.problem import error
 
 if TYPE_CHECKING:
     from farm.engine.journal import Journal
@@ -114,6 +114,12 @@ class Session:
 
         return load(self.settings.trees, self.settings.values, cache=self.settings.store / "trees")
 
+    def store_option(self) -> str:
+        """What a command that is suggested to the user needs to find this store."""
+        if self.settings.origin("store") != "command line":
+            return ""
+        return f" --store {shlex.quote(str(self.settings.store))}"
+
     def runner(self) -> Runner:
         """A new runner. FarmError ``unknown-runner``."""
         from farm.runner.registry import get_runner
@@ -142,49 +148,9 @@ class Session:
             return sorted(self.tree.packages)
         if not self.targets:
             raise click.UsageError("name at least one TARGET (category/name[@selector]), or use --all")
+        from farm.spec.targets import find_targets
+
         return find_targets(self.tree, self.targets)
-
-
-def find_targets(tree: Tree, texts: Sequence[str]) -> list[PackageId]:
-    """The packages that targets mean, the highest version of each that fits. FarmError with all that do not."""
-    from farm.spec.problem import FarmError
-
-    by_name: dict[str, list[PackageId]] = {}
-    for package in tree.packages:
-        by_name.setdefault(package.name, []).append(package)
-    found: list[PackageId] = []
-    problems: list[Problem] = []
-    for text in texts:
-        package, problem = _find(text, by_name)
-        if problem:
-            problems.append(problem)
-        elif package:
-            found.append(package)
-    if problems:
-        raise FarmError(problems)
-    return list(dict.fromkeys(found))
-
-
-def _find(text: str, by_name: Mapping[str, list[PackageId]]) -> tuple[PackageId | None, Problem | None]:
-    from farm.spec.selector import parse_target
-    from farm.spec.version import Version
-
-    target = parse_target(text)
-    name = target.literal if target.literal in by_name else target.name
-    named = [package for package in by_name.get(name, []) if target.category in (None, package.category)]
-    if len(categories := sorted({package.category for package in named})) > 1:
-        hint = "write one of " + ", ".join(f"{category}/{target.name}" for category in categories)
-        return None, Problem("ambiguous-target", f"{text!r} is in several categories", hint=hint)
-    fitting = [package for package in named if target.selector.admits(Version.parse(package.version))]
-    if fitting:
-        return max(fitting, key=lambda package: Version.parse(package.version)), None
-    if named:
-        versions = ", ".join(sorted({package.version for package in named}))
-        return None, Problem("unknown-target", f"no version of {text!r} fits", hint=f"there are: {versions}")
-    atoms = [package.atom for packages in by_name.values() for package in packages]
-    near = difflib.get_close_matches(text, atoms, n=3)
-    hint = f"did you mean {' or '.join(near)}?" if near else "`farm lint` lists the problems of the tree"
-    return None, Problem("unknown-target", f"there is no package {text!r}", hint=hint)
 
 
 def _images(settings: Settings) -> Images:

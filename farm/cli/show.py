@@ -9,6 +9,7 @@ from typing import Any
 
 import click
 
+from farm.runner.protocol import Failure
 from farm.spec.problem import Problem
 
 
@@ -56,6 +57,13 @@ def duration(seconds: float) -> str:
 def plural(count: int, noun: str) -> str:
     """`1 job`, `2 jobs`."""
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
+
+
+def why(failure: Failure) -> str:
+    """`exit status 2`, or the reason that the runner gave."""
+    if failure.reason == "exit":
+        return f"exit status {failure.exit_code}"
+    return failure.reason
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

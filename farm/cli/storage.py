@@ -24,7 +24,8 @@ def df(**options: object) -> None:
         print_json({"store": str(store.root), **sizes})
     else:
         click.echo(store.root)
-        click.echo(table([[f"  {kind}", size(of["bytes"]), plural(of["count"], "object")] for kind, of in sizes.items()]))
+        rows = [[f"  {kind}", size(of["bytes"]), plural(of["count"], "object")] for kind, of in sizes.items()]
+        click.echo(table(rows))
 
 
 @click.command()

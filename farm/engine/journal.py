@@ -170,6 +170,7 @@ class Journal(History):
     def _finish(self, event: RunFinished) -> None:
         sql = "UPDATE runs SET ended=?, outcome=?, counts=? WHERE id=?"
         self._add(sql, event.at, event.outcome, json.dumps(event.counts), event.run)
+        self._add("UPDATE executions SET status='interrupted' WHERE run=? AND status='running'", event.run)
 
     def _close_dead_runs(self) -> None:
         rows = self._db.execute("SELECT id, pid, birth FROM runs WHERE outcome = ''").fetchall()

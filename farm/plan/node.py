@@ -170,7 +170,7 @@ def _with_digests(action: Action, results: Mapping[str, Result]) -> Action:
     def put_input(item: Input) -> Input:
         match item:
             case FileInput():
-                return dataclasses.replace(item, digest=put(item.digest)) if item.digest else item
+                return dataclasses.replace(item, digest=put(item.digest)) if isinstance(item.digest, Made) else item
             case ArchiveInput():
                 return dataclasses.replace(item, digest=put(item.digest))
             case CopyInput():

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from farm.plan.job import ArchiveInput, CopyInput, FileInput, Input, Job
 
-_INPUTS: dict[str, type[FileInput] | type[ArchiveInput] | type[CopyInput]] = {
+_INPUTS: dict[str, Callable[..., Input]] = {
     "FileInput": FileInput,
     "ArchiveInput": ArchiveInput,
     "CopyInput": CopyInput,

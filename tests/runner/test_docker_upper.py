@@ -14,6 +14,9 @@ import pytest
 
 from farm.runner.docker import pid1, upper
 from farm.runner.docker.pid1 import Report
+from farm.store.reach import Reach
+from farm.store.removal import remove_tree
+from farm.store.union import walk_layer
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="makes devices")
 
@@ -60,7 +63,8 @@ def describe(root: Path) -> dict[str, object]:
         info = path.lstat()
         xattrs = {name: os.getxattr(path, name, follow_symlinks=False) for name in listed(path)}
         links = info.st_nlink if path.is_file() and not path.is_symlink() else 0
-        time = 0 if path.is_dir() else info.st_mtime_ns
+        is_mark = path.is_dir() or stat.S_ISCHR(info.st_mode) and info.st_rdev == 0
+        time = 0 if is_mark else int(info.st_mtime)
         content = path.read_bytes() if stat.S_ISREG(info.st_mode) else b""
         found[str(path.relative_to(root))] = (
             *(info.st_mode, info.st_uid, info.st_gid, info.st_rdev),
@@ -82,10 +86,28 @@ def test_renamed(changes: Path, tmp_path: Path) -> None:
 
 
 def test_copied(changes: Path, elsewhere: Path) -> None:
-    before = describe(changes)
     upper.take(changes, elsewhere)
-    assert describe(elsewhere) == before
+    upper.use_user_marks(changes)
+    os.removexattr(changes / "folder", "trusted.overlay.opaque")
+    assert describe(elsewhere) == describe(changes)
     assert (elsewhere / "folder/program").samefile(elsewhere / "folder/inner/same")
+
+
+def test_deep_folders_are_copied(tmp_path: Path, elsewhere: Path) -> None:
+    (tmp_path / "upper").mkdir()
+    folder = os.open(tmp_path / "upper", os.O_RDONLY)
+    for _ in range(40):
+        os.mkdir("n" * 200, dir_fd=folder)
+        inner = os.open("n" * 200, os.O_RDONLY, dir_fd=folder)
+        os.close(folder)
+        folder = inner
+    os.close(folder)
+    (elsewhere / "into").mkdir()
+    upper.take(tmp_path / "upper", elsewhere / "into")
+    with Reach(elsewhere / "into") as reach:
+        assert len(list(walk_layer(reach))) == 40
+    remove_tree(elsewhere / "into")
+    remove_tree(tmp_path / "upper")
 
 
 def test_marks_of_a_failed_root(changes: Path) -> None:

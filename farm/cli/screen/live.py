@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from farm.cli.screen.board import GOOD, Board, Running
-from farm.cli.show import duration
+from farm.cli.show import duration, why
 from farm.engine.events import Event, NodeBlocked, NodeFinished, NodeRetried
 
 TAIL = 2048
@@ -84,7 +84,7 @@ def _line(event: Event) -> str:
         case NodeFinished() if event.status == "ok":
             return f"[green]done[/green]    {event.node} [dim]{duration(event.wall)}[/dim]"
         case NodeFinished() if event.status not in (*GOOD, "skipped"):
-            reason = event.failure.reason if event.failure else ""
+            reason = why(event.failure) if event.failure else ""
             return f"[red]{event.status}[/red]  {escape(f'{event.node} {reason}')}"
         case NodeRetried():
             return f"[yellow]retry[/yellow]   {event.node} in {duration(event.delay)}: {escape(event.failure.reason)}"

@@ -8,7 +8,7 @@ import time
 import click
 
 from farm.cli.screen.board import GOOD, Board
-from farm.cli.show import duration
+from farm.cli.show import duration, why
 from farm.engine.events import (
     Event,
     NodeBlocked,
@@ -55,7 +55,7 @@ class PlainScreen:
             case NodeFinished() if event.status == "ok":
                 return f"done    {event.node} in {duration(event.wall)}"
             case NodeFinished() if event.status not in (*GOOD, "skipped"):
-                reason = event.failure.reason if event.failure else event.status
+                reason = why(event.failure) if event.failure else event.status
                 return f"{event.status:7} {event.node}: {reason}"
             case _:
                 return ""

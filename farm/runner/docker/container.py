@@ -9,13 +9,13 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from farm.plan.job import Job
 from farm.runner.docker import pid1, settle, upper
-from farm.runner.sandbox.skeleton import HOSTNAME, etc_files
+from farm.runner.sandbox.skeleton import HOSTNAME
 from farm.spec.problem import FarmError, error
 
 if TYPE_CHECKING:
@@ -51,14 +51,17 @@ class Share:
         return self.folder / "status"
 
     @classmethod
-    def make(cls, folder: Path, script: bytes) -> Share:
-        """Makes the folder with all that belongs in it."""
+    def make(cls, folder: Path, script: bytes, etc: Mapping[str, str]) -> Share:
+        """Makes the folder with all that belongs in it. ``etc``: files of /etc by name."""
         share = cls(folder)
         folder.mkdir(mode=0o700)
         os.mkfifo(share.log)
         os.mkfifo(share.go)
         share.status.touch()
         (folder / "script").write_bytes(script)
+        (folder / "etc").mkdir()
+        for name, text in etc.items():
+            (folder / "etc" / name).write_text(text)
         return share
 
 
@@ -157,7 +160,7 @@ def _host_config(client: DockerClient, job: Job, share: Share) -> dict[str, Any]
         "network_mode": "host" if job.network else "none",
         "cap_drop": ["NET_RAW"] if job.network else [],
         "log_config": {"Type": "none"},
-        "binds": _binds(job, share),
+        "binds": [_bind(share)],
         "pids_limit": limits.processes,
         "nano_cpus": min(limits.cores, os.cpu_count() or 1) * 10**9,
         "shm_size": limits.memory or _half_of_memory(),
@@ -167,18 +170,11 @@ def _host_config(client: DockerClient, job: Job, share: Share) -> dict[str, Any]
     }
 
 
-def _binds(job: Job, share: Share) -> list[str]:
-    """What the container sees of this host: the shared folder, and the farm's /etc/hosts and so on."""
+def _bind(share: Share) -> str:
+    """The shared folder, the only thing of this host that a container sees (``z``: SELinux lets it)."""
     if ":" in str(share.folder):
         raise error("docker-path", f"Docker cannot use a store whose path has a colon: {share.folder}")
-    etc = share.folder.with_name("etc")
-    etc.mkdir()
-    binds = {share.folder: pid1.SHARE}
-    for name, text in etc_files(network=job.network).items():
-        (etc / name).write_text(text)
-        (etc / name).chmod(0o644)
-        binds[etc / name] = f"/etc/{name}"
-    return [f"{source}:{target}:rw,z" for source, target in binds.items()]
+    return f"{share.folder}:{pid1.SHARE}:rw,z"
 
 
 def _half_of_memory() -> int:

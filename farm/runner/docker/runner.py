@@ -25,6 +25,7 @@ from farm.runner.log import Log, Pump
 from farm.runner.protocol import Failure, Outcome, Status
 from farm.runner.sandbox.layers import root_layers
 from farm.runner.sandbox.runner import complete_environment
+from farm.runner.sandbox.skeleton import etc_files
 from farm.runner.sandbox.supervise import DiskGuard
 from farm.spec.problem import error
 
@@ -115,7 +116,9 @@ class DockerRunner:
             return _Ended(Report(done=True))
         own = uuid.uuid4().hex
         env = complete_environment(job)
-        share = Share.make(scratch / "share", pid1.script(job.workdir, job.commands, env))
+        share = Share.make(
+            scratch / "share", pid1.script(job.workdir, job.commands, env), etc_files(network=job.network)
+        )
         lowers = store.layer_paths(chain)
         stack = len(chain) - 1 if job.fresh_workdir else len(chain)
         with (

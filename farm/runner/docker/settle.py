@@ -5,9 +5,10 @@ Run as a program of its own, because a process with threads cannot enter a mount
 
     settle.py PID GO SHARE [PATH…]
 
-The shared folder ``SHARE`` is unmounted, and /sys covered, which tells of the host. Then goes what the engine
-made in the upper directory: each ``PATH``, deepest first, is unmounted (a file that the engine bound over
-a place where the root has none) and removed. Writing to the FIFO ``GO`` starts the commands.
+The engine's own /etc/hosts and so on give way to the farm's, which lie in ``SHARE/etc`` and are bound in only
+where the root has such files. Each ``PATH``, deepest first, is something that the engine made in the upper
+directory to mount on; it is removed. The shared folder ``SHARE`` is unmounted, and /sys covered, which
+tells of the host. Then writing to the FIFO ``GO`` starts the commands.
 """
 
 from __future__ import annotations
@@ -22,9 +23,9 @@ import time
 from pathlib import Path
 
 CLONE_NEWNS = 0x00020000
-MNT_DETACH = 2
-MS_INERT_READ_ONLY = 0x1 | 0x2 | 0x4 | 0x8
-"""MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC."""
+MNT_DETACH = 0x2
+MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_BIND = 0x1, 0x2, 0x4, 0x8, 0x1000
+_INERT = MS_NOSUID | MS_NODEV | MS_NOEXEC
 
 _libc = ctypes.CDLL(None, use_errno=True)
 
@@ -34,11 +35,11 @@ def enter(namespace: int) -> None:
     _checked(_libc.setns(namespace, CLONE_NEWNS), "setns")
 
 
-def cover(path: str) -> None:
-    """Mounts an empty, read-only folder over ``path``."""
-    options = ctypes.c_char_p(b"size=0,mode=555")
-    flags = ctypes.c_ulong(MS_INERT_READ_ONLY)
-    _checked(_libc.mount(b"sysfs", os.fsencode(path), b"tmpfs", flags, options), f"mount {path}")
+def mount(source: str, target: str, kind: str | None, flags: int, options: str = "") -> None:
+    """The mount call; OSError."""
+    texts = [None if text is None else os.fsencode(text) for text in (source, target, kind)]
+    result = _libc.mount(*texts, ctypes.c_ulong(flags), ctypes.c_char_p(options.encode()))
+    _checked(result, f"mount {target}")
 
 
 def unmount(path: str) -> None:
@@ -68,17 +69,32 @@ def wait_for_reader(fifo: str, pid: int) -> int:
         time.sleep(0.002)
 
 
+def replace_etc(share: str, made: list[str]) -> None:
+    """Puts the farm's files of /etc, on a file system that cannot be reached otherwise, in place of the engine's."""
+    texts = {path.name: path.read_bytes() for path in Path(share, "etc").iterdir()}
+    for name in texts:
+        unmount(f"/etc/{name}")
+    for path in made:
+        remove(path)
+    unmount(share)
+    mount("farm", share, "tmpfs", _INERT, "size=256k,mode=755")
+    for name, text in texts.items():
+        own = Path(share, name)
+        own.write_bytes(text)
+        own.chmod(0o644)
+        if Path("/etc", name).is_file():
+            mount(str(own), f"/etc/{name}", None, MS_BIND)
+    unmount(share)
+    remove(share)
+
+
 def main(pid: int, go: str, share: str, made: list[str]) -> None:
     """Tidies up the container whose first process is ``pid``, and starts its commands."""
     namespace = os.open(f"/proc/{pid}/ns/mnt", os.O_RDONLY)
     start = wait_for_reader(go, pid)
     enter(namespace)
-    unmount(share)
-    cover("/sys")
-    for path in made:
-        unmount(path)
-    for path in (share, *made):
-        remove(path)
+    replace_etc(share, made)
+    mount("sysfs", "/sys", "tmpfs", _INERT | MS_RDONLY, "size=0,mode=555")
     os.write(start, b"go\n")
 
 

@@ -1,20 +1,20 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A container's upper directory: what is in it before the commands run, and its way into the store.
 
-Moved by renaming where the engine's storage and the store share a file system, else copied by the host's
-``cp``, with owners, extended attributes, hard links, devices and whiteouts.
+Moved by renaming where the engine's storage and the store share a mount, else copied, with owners, extended
+attributes, hard links, devices and whiteouts.
 """
 
 from __future__ import annotations
 
 import errno
 import os
-import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from farm.spec.problem import error
-from farm.store.entry import FOLDER, OPAQUE
+from farm.store.builder import Builder
+from farm.store.entry import FILE, FOLDER, OPAQUE, chunks, link_up
 from farm.store.reach import Reach
 from farm.store.union import walk_layer
 
@@ -57,12 +57,13 @@ def take(upper: Path, into: Path) -> None:
 
 
 def _copy(upper: Path, into: Path) -> None:
-    kept = "--preserve=mode,ownership,timestamps,links,xattr"
-    command = ["cp", "-dR", kept, "--", f"{upper}/.", f"{into}/"]
-    done = subprocess.run(command, stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False)
-    if done.returncode != 0:
-        what = done.stderr.strip()[-400:]
-        raise error("docker-take", f"cannot copy a container's changes: {what}", transient=True)
+    builder = Builder(into)
+    with Reach(upper) as reach:
+        for entry in link_up(walk_layer(reach)):
+            builder.add(entry, chunks(entry) if entry.kind == FILE else ())
+            if entry.opaque:
+                builder.opaque(entry.path)
+    builder.finish()
 
 
 def use_user_marks(upper: Path) -> None:

@@ -148,7 +148,7 @@ def _element(spec: _Spec, value: Value) -> str:
 
 
 def _bad(spec: _Spec, value: Value) -> str:
-    return f"%!{spec.verb}({type_of(value)}={text_of(value)})"
+    return f"%!{spec.verb}({type_of(value)}={_format(dataclasses.replace(spec, verb='v'), value)})"
 
 
 def _string(spec: _Spec, text: str, value: Value) -> str:

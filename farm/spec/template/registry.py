@@ -147,6 +147,8 @@ def literal(kind: str, value: Any) -> Value:
         return int(value)
     if kind in ("string", "int", "float", "bool") and value is not None:
         return COERCIONS[kind](value)
+    if kind == "map" and value is None:
+        return {}
     if kind != "any":
         raise Fault(f"can't handle {value!r} for arg of type {_GO_NAMES.get(kind, kind)}")
     return value

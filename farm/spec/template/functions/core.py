@@ -142,7 +142,7 @@ def _call(value: Value, *_: Value) -> Value:
 
 
 def _arguments_text(values: tuple[Value, ...]) -> str:
-    return sprint([text_of(value) if value is None else value for value in values])
+    return sprint(["<no value>" if value is None else value for value in values])
 
 
 _HTML = str.maketrans({'"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"})

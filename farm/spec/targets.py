@@ -1,0 +1,54 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Which packages of a tree a user's words mean."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Mapping, Sequence
+
+from farm.spec.model import PackageId, Tree
+from farm.spec.problem import FarmError, Problem, error
+from farm.spec.selector import parse_target
+from farm.spec.version import Version
+
+
+def find_targets(tree: Tree, texts: Sequence[str]) -> list[PackageId]:
+    """The packages that targets (``category/name[@selector]``) mean: the highest version of each that fits.
+
+    FarmError with all that mean none: ``unknown-target``, ``ambiguous-target``, ``bad-target``, ``bad-selector``.
+    """
+    by_name: dict[str, list[PackageId]] = {}
+    for package in tree.packages:
+        by_name.setdefault(package.name, []).append(package)
+    found: dict[PackageId, None] = {}
+    problems: list[Problem] = []
+    for text in texts:
+        try:
+            found[_find(text, by_name)] = None
+        except FarmError as failure:
+            problems += failure.problems
+    if problems:
+        raise FarmError(problems)
+    return list(found)
+
+
+def _find(text: str, by_name: Mapping[str, list[PackageId]]) -> PackageId:
+    target = parse_target(text)
+    name = target.literal if target.literal in by_name else target.name
+    named = [package for package in by_name.get(name, []) if target.category in (None, package.category)]
+    if len(categories := sorted({package.category for package in named})) > 1:
+        hint = "write one of " + ", ".join(f"{category}/{target.name}" for category in categories)
+        raise error("ambiguous-target", f"{text!r} is in several categories", hint=hint)
+    admits = None if name == target.literal else target.selector.admits
+    fitting = {
+        version: p for p in named if (version := Version.parse(p.version)) and (admits is None or admits(version))
+    }
+    if fitting:
+        return fitting[max(fitting)]
+    if named:
+        versions = ", ".join(sorted({package.version for package in named}))
+        raise error("unknown-target", f"no version of {text!r} fits", hint=f"there are: {versions}")
+    atoms = [package.atom for packages in by_name.values() for package in packages]
+    near = difflib.get_close_matches(text, atoms, n=3)
+    hint = f"did you mean {' or '.join(near)}?" if near else "`farm lint` lists the problems of the tree"
+    raise error("unknown-target", f"there is no package {text!r}", hint=hint)
