@@ -175,7 +175,7 @@ def _mounts(pid: str, place: Path) -> list[str]:
 
 
 def containers() -> list[str]:
-    """Containers and images that a farm's docker runner made."""
+    """Containers that a farm's docker runner made."""
     found = _output("docker", "ps", "-aq", "--filter", "label=farm.run").split()
     return [f"container {name}" for name in found]
 

@@ -57,7 +57,7 @@ def measure(store: Store, work: Path, options: argparse.Namespace) -> list[float
     made: list[Path] = []
     pack = in_turn(
         options.rounds,
-        lambda: [path.unlink(missing_ok=True) for path in made],
+        lambda: forget(made),
         lambda: made.append(store.blob_path(store.pack(ours).digest)),
         lambda: shell(f"tar -C {fs} --sort=name --numeric-owner -cf - . | zstd -q -T0 -f -o {archive}"),
     )
@@ -123,6 +123,12 @@ def copy_files(source: Path, target: Path, limit: int) -> tuple[int, int]:
             if count >= limit:
                 return count, size
     return count, size
+
+
+def forget(blobs: list[Path]) -> None:
+    """Deletes blobs, so that they are written again."""
+    for path in blobs:
+        path.unlink(missing_ok=True)
 
 
 def fresh(path: Path) -> Path:

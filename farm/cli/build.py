@@ -20,6 +20,8 @@ from farm.cli.report import report, report_json
 from farm.cli.session import Session, plan_options
 from farm.cli.show import print_problems
 from farm.engine.events import Event
+from farm.engine.summary import Summary
+from farm.plan.node import Plan
 from farm.runner.rootless import ensure_privileges
 
 
@@ -44,24 +46,13 @@ def build(plain: bool, **options: object) -> None:
 
     The exit status is 0 when all of them were made, 1 when not, 130 when the run was cancelled.
     """
-    from farm.engine.journal import Journal
-    from farm.engine.loop import Options, run_plan
-
     ensure_privileges(sys.argv)
     session = Session.of(options)
     plan = session.plan()
     print_problems(plan.problems)
-    runner = session.runner()
-    runner.check()
-    screen = _screen(session.json, plain)
-    choices = Options(jobs=session.settings.jobs or 0, keep_going=session.settings.keep_going, argv=tuple(sys.argv))
-    try:
-        with Journal(session.store.root) as journal, cancelled_by_signals(screen.close) as cancel:
-            summary = run_plan(plan, session.store, runner, journal, choices, [screen], cancel)
-    finally:
-        screen.close()
-        runner.close()
-    packages = deliver(plan, summary, session)
+    with session.store:
+        summary = _run(session, plan, plain)
+        packages = deliver(plan, summary, session)
     if session.json:
         report_json(plan, summary, packages)
     else:
@@ -69,6 +60,18 @@ def build(plain: bool, **options: object) -> None:
     if summary.outcome == "cancelled":
         raise SystemExit(130)
     raise SystemExit(0 if summary.outcome == "ok" and not plan.problems else 1)
+
+
+def _run(session: Session, plan: Plan, plain: bool) -> Summary:
+    from farm.engine.journal import Journal
+    from farm.engine.loop import Options, run_plan
+
+    settings = session.settings
+    options = Options(jobs=settings.jobs or 0, keep_going=settings.keep_going, argv=tuple(sys.argv))
+    with session.runner() as runner, Journal(session.store.root) as journal:
+        screen = _screen(session.json, plain)
+        with contextlib.closing(screen), cancelled_by_signals(screen.close) as cancel:
+            return run_plan(plan, session.store, runner, journal, options, [screen], cancel)
 
 
 def _screen(lines: bool, plain: bool) -> Screen:

@@ -3,10 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import shlex
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -120,11 +121,17 @@ class Session:
             return ""
         return f" --store {shlex.quote(str(self.settings.store))}"
 
-    def runner(self) -> Runner:
-        """A new runner. FarmError ``unknown-runner``."""
+    @contextlib.contextmanager
+    def runner(self) -> Iterator[Runner]:
+        """A new runner that can work here. FarmError ``unknown-runner``, or what is missing."""
         from farm.runner.registry import get_runner
 
-        return get_runner(self.settings.runner)
+        runner = get_runner(self.settings.runner)
+        try:
+            runner.check()
+            yield runner
+        finally:
+            runner.close()
 
     def plan(self) -> Plan:
         """The plan of the targets.
@@ -140,8 +147,10 @@ class Session:
         images = _images(settings)
         options = Options(settings.platform, settings.network, compression, images)  # type: ignore[arg-type]
         plan = make_plan(self.tree, self._wanted(), options)
-        general = [p for p in self.tree.problems if p.severity == "error" and not p.package]
-        return dataclasses.replace(plan, problems=(*general, *plan.problems))
+        if not self.everything:
+            return plan
+        nameless = [p for p in self.tree.problems if p.severity == "error" and not p.package]
+        return dataclasses.replace(plan, problems=(*nameless, *plan.problems))
 
     def _wanted(self) -> Sequence[PackageId]:
         if self.everything:

@@ -287,7 +287,7 @@ class _Scout:
     looked for that goes on as the walk wants to. ``base`` is the level of that choice while scouting.
     """
 
-    PATIENCE = 100
+    PATIENCE = 500
     """Conflicts of the walk before scouting."""
 
     def __init__(self, world: World) -> None:

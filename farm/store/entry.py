@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import os
+import re
 import stat
 from collections.abc import Iterable, Iterator
 
@@ -21,6 +22,7 @@ OPAQUE = "user.overlay.opaque"
 NODE = "user.farm.node"
 """Extended attribute of the empty file that stands for a device a user namespace cannot make: ``c 1 3 666``."""
 
+_NODE_FORM = re.compile(rb"([cb]) (\d{1,4}) (\d{1,7}) ([0-7]{1,4})")
 _OVERLAY = ("user.overlay.", "trusted.overlay.")
 _NOT_KEPT = ("user.overlay.", "trusted.", "user.farm.", "security.selinux", "security.ima", "security.evm")
 _UNSUPPORTED = ("redirect", "metacopy")
@@ -173,17 +175,17 @@ def _read_xattrs(entry: Entry, names: list[str]) -> None:
                 raise error("overlay-feature", f"{os.fsdecode(entry.path)} carries {name}, which the store cannot read")
             entry.marks[mark] = os.getxattr(entry.source, name, follow_symlinks=False)
         elif name == NODE:
-            _stand_for(entry, os.getxattr(entry.source, name))
+            if entry.kind == FILE and (node := _NODE_FORM.fullmatch(os.getxattr(entry.source, name))):
+                _stand_for(entry, node)
         elif kept_attribute(name):
             entry.xattrs[name] = os.getxattr(entry.source, name, follow_symlinks=False)
     entry.opaque = entry.kind == FOLDER and entry.marks.get("opaque") == b"y"
 
 
-def _stand_for(entry: Entry, value: bytes) -> None:
-    kind, major, minor, mode = value.split()
-    entry.kind = CHAR if kind == b"c" else BLOCK
-    entry.rdev = (int(major), int(minor))
-    entry.mode = int(mode, 8)
+def _stand_for(entry: Entry, node: re.Match[bytes]) -> None:
+    entry.kind = CHAR if node[1] == b"c" else BLOCK
+    entry.rdev = (int(node[2]), int(node[3]))
+    entry.mode = int(node[4], 8)
     entry.size = 0
 
 

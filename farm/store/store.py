@@ -25,7 +25,11 @@ if TYPE_CHECKING:
     from farm.store.gc import Collected
     from farm.store.pack import PackageInfo
 
-_FOLDERS = ("blobs", "layers", "tmp", "sessions", "locks", "failed", "damaged", "trash")
+_FOLDERS = {
+    **dict.fromkeys(("blobs", "sessions", "locks"), 0o755),
+    **dict.fromkeys(("layers", "tmp", "failed", "damaged", "trash"), 0o700),
+}
+"""Folders with their modes. Roots may hold set-id programs, which are nobody else's to run."""
 
 
 class Store:
@@ -33,8 +37,8 @@ class Store:
 
     def __init__(self, root: Path) -> None:
         self.root = Path(root).absolute()
-        for name in _FOLDERS:
-            (self.root / name).mkdir(parents=True, exist_ok=True)
+        for name, mode in _FOLDERS.items():
+            (self.root / name).mkdir(mode, parents=True, exist_ok=True)
         self.session = session.Session(self.root)
         self.records = Records(self.root / "store.db")
         self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()

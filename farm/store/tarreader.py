@@ -20,6 +20,7 @@ _SPARSE = struct.Struct("12s12s")
 _XATTR = b"SCHILY.xattr."
 _MAX_EXTENSION = 64 << 20
 _ZEROS = bytes(1 << 20)
+_AT_ONCE = 1 << 18
 
 Pax = dict[bytes, bytes]
 Map = list[tuple[int, int]]
@@ -86,9 +87,15 @@ class TarReader:
 
     def content(self) -> Iterator[bytes | memoryview]:
         """The bytes of the current file; holes of a sparse file are zeros."""
-        if self._map is None:
+        if self._map is not None:
+            return self._sparse(self._map)
+        if self._left > _AT_ONCE:
             return self._take(self._left)
-        return self._sparse(self._map)
+        data = self._stream.take(self._left)
+        if len(data) < self._left:
+            raise _bad("it ends in the middle of a file")
+        self._left = 0
+        return iter((data,)) if data else iter(())
 
     def _take(self, size: int) -> Iterator[bytes | memoryview]:
         for piece in self._stream.pieces(size):

@@ -161,7 +161,7 @@ def test_targets_with_selectors(farm: Farm) -> None:
 def test_what_a_delta_keeps(farm: Farm) -> None:
     steps = [
         "mkdir -p /d/empty && chmod 1777 /d && echo y >>/etc/issue && rm /bin/vi && ln -s x /d/link",
-        "echo s >/d/suid && chmod 4755 /d/suid && ln /d/suid /d/hard && chown 33:44 /d/suid && mkfifo /d/fifo",
+        "echo s >/d/suid && chown 33:44 /d/suid && chmod 4755 /d/suid && ln /d/suid /d/hard && mkfifo /d/fifo",
         "touch -d @981173106 /d/old",
     ]
     build = f"image: box\nprelude: ['echo x >/etc/issue; echo p >/prelude']\nsteps: {json.dumps(steps)}\n"
@@ -176,7 +176,7 @@ def test_what_a_delta_keeps(farm: Farm) -> None:
     assert found["d/fifo"].isfifo()
     assert found["d/old"].mtime == 981173106
     assert found["etc/issue"].mtime == 1700000000
-    assert summary["made"]["lib/delta-1.0:package"]["deleted"] == ["bin/vi"]
+    assert summary["made"]["lib/delta-1.0:package"]["deleted"] == ["/bin/vi"]
 
 
 def test_the_environment_of_old_trees(farm: Farm) -> None:

@@ -270,3 +270,14 @@ def test_job_in_threads(docker: Bench) -> None:
     for thread in threads:
         thread.join()
     assert outcomes == ["ok"] * 4
+
+
+@pytest.mark.parametrize("name", ["proc", "etc", "sys", "dev"])
+def test_no_folder_to_mount_on(docker: Bench, name: str) -> None:
+    with docker.store.scratch("upper") as scratch:
+        (scratch / "upper").mkdir()
+        (scratch / "upper" / name).write_text("a file")
+        layer = docker.store.commit_layer(scratch / "upper", ()).digest
+    outcome, _ = docker.run("true", layers=(layer,))
+    assert outcome.failure
+    assert (outcome.failure.command, outcome.failure.reason) == (-1, "bad-root")

@@ -63,7 +63,7 @@ def describe(root: Path) -> dict[str, object]:
         info = path.lstat()
         xattrs = {name: os.getxattr(path, name, follow_symlinks=False) for name in listed(path)}
         links = info.st_nlink if path.is_file() and not path.is_symlink() else 0
-        is_mark = path.is_dir() or stat.S_ISCHR(info.st_mode) and info.st_rdev == 0
+        is_mark = path.is_dir() or (stat.S_ISCHR(info.st_mode) and info.st_rdev == 0)
         time = 0 if is_mark else int(info.st_mtime)
         content = path.read_bytes() if stat.S_ISREG(info.st_mode) else b""
         found[str(path.relative_to(root))] = (

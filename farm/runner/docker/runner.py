@@ -28,6 +28,8 @@ from farm.runner.sandbox.runner import complete_environment
 from farm.runner.sandbox.skeleton import etc_files
 from farm.runner.sandbox.supervise import DiskGuard
 from farm.spec.problem import error
+from farm.store.entry import FOLDER
+from farm.store.union import Union
 
 if TYPE_CHECKING:
     from docker import DockerClient
@@ -114,12 +116,14 @@ class DockerRunner:
         """Runs all commands in one container; its changes are in ``scratch/upper`` afterwards."""
         if not job.commands:
             return _Ended(Report(done=True))
+        lowers = store.layer_paths(chain)
+        if _is_bad(lowers):
+            return _Ended(Report(refused="bad-root"))
         own = uuid.uuid4().hex
         env = complete_environment(job)
         share = Share.make(
             scratch / "share", pid1.script(job.workdir, job.commands, env), etc_files(network=job.network)
         )
-        lowers = store.layer_paths(chain)
         stack = len(chain) - 1 if job.fresh_workdir else len(chain)
         with (
             self._images.image(client, store, chain, stack=stack, platform=job.platform, job=own) as image,
@@ -157,6 +161,13 @@ def _pumping(share: Share, file: Log) -> Iterator[tuple[Pump, int]]:
         yield pump, os.open(share.log, os.O_WRONLY | os.O_CLOEXEC)
     finally:
         pump.close()
+
+
+def _is_bad(lowers: list[Path]) -> bool:
+    """Whether something else is in the root where the engine has to find folders to mount on."""
+    with Union(lowers) as union:
+        found = [union.entry(name) for name in (b"dev", b"etc", b"proc", b"sys")]
+    return any(entry is not None and entry.kind != FOLDER for entry in found)
 
 
 def _judge(ended: _Ended) -> Outcome:

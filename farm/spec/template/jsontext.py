@@ -9,7 +9,7 @@ import re
 
 from farm.spec.template.numbers import format_float
 from farm.spec.template.printing import text_of
-from farm.spec.template.values import Fault, Value, sorted_keys, weigh
+from farm.spec.template.values import Fault, Struct, Value, sorted_keys, weigh
 
 _ESCAPED = re.compile('[\x00-\x1f"\\\\<>&\u2028\u2029]')
 _RAW = re.compile('[\x00-\x1f"\\\\\u2028\u2029]')
@@ -48,7 +48,11 @@ def _write(value: Value, indent: str, newline: str, escape: bool) -> str:
     if isinstance(value, float):
         return float_text(value)
     if not isinstance(value, (dict, list, tuple)):
-        return str(int(value)) if isinstance(value, int) else _string(str(value), escape)
+        return (
+            str(int(value))
+            if isinstance(value, int)
+            else _string(text_of(value) if not isinstance(value, Struct) else value.written(), escape)
+        )
     if not value:
         return _EMPTY[dict if isinstance(value, dict) else list]
     inner = newline + indent

@@ -37,7 +37,7 @@ _ASSERTIONS = {
     "line-start": "(?m:^)",
     "line-end": "(?m:$)",
     "word": r"(?a:\b)",
-    "not-word": r"(?a:\B)",
+    "not-word": r"(?a:(?!\b))",
 }
 
 
@@ -155,17 +155,30 @@ class _Program:
             self.code[jump].ways = (len(self.code),)
 
     def repeat(self, node: Repeat) -> None:
-        for _ in range(node.least):
-            self.node(node.node)
-        splits = []
-        for _ in range(1 if node.most is None else node.most - node.least):
-            splits.append(self.emit(_Step("go")))
+        for _ in range(node.least if node.most is not None else node.least - 1):
             self.node(node.node)
         if node.most is None:
-            self.code[self.emit(_Step("go"))].ways = (splits[0],)
+            self.endless(node)
+            return
+        splits = []
+        for _ in range(node.most - node.least):
+            splits.append(self.emit(_Step("go")))
+            self.node(node.node)
         for split in splits:
-            ways = (split + 1, len(self.code))
-            self.code[split].ways = ways if node.greedy else ways[::-1]
+            self.branch(split, split + 1, node.greedy)
+
+    def endless(self, node: Repeat) -> None:
+        """``x+``, as Go has it: the text once, then back to it. ``x*`` is ``(x+)?``."""
+        skip = self.emit(_Step("go")) if node.least == 0 else -1
+        start = len(self.code)
+        self.node(node.node)
+        self.branch(self.emit(_Step("go")), start, node.greedy)
+        if skip >= 0:
+            self.branch(skip, start, node.greedy)
+
+    def branch(self, split: int, inner: int, greedy: bool) -> None:
+        ways = (inner, len(self.code))
+        self.code[split].ways = ways if greedy else ways[::-1]
 
 
 def _tester(chars: Chars) -> Callable[[str], bool]:

@@ -44,6 +44,9 @@ class Time(Struct):
     def __str__(self) -> str:
         return format_time(self.moment, "2006-01-02 15:04:05.999999 -0700 MST")
 
+    def written(self) -> str:
+        return format_time(self.moment, "2006-01-02T15:04:05.999999Z07:00")
+
     def unix(self) -> int:
         """Whole seconds since 1970."""
         return (self.moment - _EPOCH) // datetime.timedelta(seconds=1)

@@ -9,7 +9,7 @@ from typing import Any
 
 from farm.spec.template.numbers import format_float
 from farm.spec.template.printing import text_of
-from farm.spec.template.timeformat import Time, format_time
+from farm.spec.template.timeformat import Time
 from farm.spec.template.values import Value, sorted_keys, weigh
 
 _BARE = re.compile(r"[A-Za-z0-9_-]+\Z")
@@ -45,7 +45,7 @@ def _inline(value: Value) -> str:
     if isinstance(value, (list, tuple)):
         return f"[{', '.join(map(_inline, value))}]"
     if isinstance(value, Time):
-        return format_time(value.moment, "2006-01-02T15:04:05.999999Z07:00")
+        return value.written()
     return _quoted(text_of(value))
 
 

@@ -41,6 +41,10 @@ class Struct:
     def __str__(self) -> str:
         raise NotImplementedError
 
+    def written(self) -> str:
+        """The text that stands for it in JSON, YAML and TOML."""
+        return str(self)
+
 
 def is_true(value: Value) -> bool:
     """Go's truth: false, 0, nil and whatever is empty are false."""

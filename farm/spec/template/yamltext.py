@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from farm.spec.template.jsontext import float_text
 from farm.spec.template.numbers import parse_int
 from farm.spec.template.printing import text_of
-from farm.spec.template.values import Fault, Value, to_bytes, weigh
+from farm.spec.template.values import Fault, Struct, Value, to_bytes, weigh
 
 if TYPE_CHECKING:
     import yaml
@@ -81,7 +81,11 @@ class _Writer:
             return self.scalar({None: "null", True: "true", False: "false"}[value])
         if isinstance(value, float):
             return self.scalar(float_text(value))
-        return self.scalar(str(int(value))) if isinstance(value, int) else self.string(str(value))
+        return (
+            self.scalar(str(int(value)))
+            if isinstance(value, int)
+            else self.string(value.written() if isinstance(value, Struct) else str(value))
+        )
 
     def mapping(self, value: dict[str, Any]) -> Iterator[yaml.Event]:
         yield self.yaml.MappingStartEvent(None, None, True, flow_style=not value)

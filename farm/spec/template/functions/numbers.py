@@ -82,7 +82,7 @@ def _decimals(values: tuple[Value, ...], work: Callable[[Decimal, Decimal], Deci
     result = _decimal(values[0])
     for value in values[1:]:
         result = work(result, _decimal(value))
-    return float(result)
+    return float(result) + 0.0  # never -0
 
 
 def _quotient(left: Decimal, right: Decimal) -> Decimal:
