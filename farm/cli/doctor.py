@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Literal
@@ -14,6 +16,7 @@ import click
 
 from farm.cli.session import store_options, store_root
 from farm.cli.show import print_json, size
+from farm.runner.rootless import check_rootless, ensure_privileges, is_rootless
 from farm.spec.problem import FarmError
 
 Verdict = Literal["ok", "missing", "optional"]
@@ -38,8 +41,10 @@ def doctor(**options: object) -> None:
 
     The exit status is 1 when the default runner cannot work.
     """
-    root = store_root(options)
-    findings = [_runner("sandbox", needed=True), _runner("docker", needed=False), *_programs(), _space(root), _user()]
+    with contextlib.suppress(FarmError):  # _user() tells why
+        ensure_privileges(sys.argv)
+    findings = [_user(), _runner("sandbox", needed=True), _runner("docker", needed=False), _groups(), *_programs()]
+    findings.append(_space(store_root(options)))
     if options["json"]:
         print_json([dataclasses.asdict(finding) for finding in findings])
     else:
@@ -73,7 +78,7 @@ def _programs() -> list[Finding]:
     wanted: list[tuple[str, str, Callable[[], bool]]] = [
         ("mmdebstrap", "makes debootstrap seeds", lambda: True),
         ("/usr/lib/apt/apt-helper", "fetches apt: mirrors of sources", lambda: True),
-        ("newuidmap", "lets an ordinary user build", lambda: os.geteuid() != 0),
+        ("newuidmap", "lets an ordinary user build", lambda: os.geteuid() != 0 or is_rootless()),
     ]
     return [_program(name, purpose) for name, purpose, applies in wanted if applies()]
 
@@ -94,12 +99,19 @@ def _space(root: Path) -> Finding:
 
 
 def _user() -> Finding:
-    from farm.runner.rootless import check_rootless
-
     if os.geteuid() == 0:
-        return Finding("user", "ok", "root")
+        return Finding("user", "ok", "an ordinary user in a user namespace" if is_rootless() else "root")
     try:
         check_rootless()
     except FarmError as failure:
         return Finding("user", "missing", failure.problems[0].message, failure.problems[0].hint)
-    return Finding("user", "ok", f"user {os.geteuid()}, who can build in a user namespace")
+    return Finding("user", "ok", f"user {os.geteuid()}, who can enter a user namespace")
+
+
+def _groups() -> Finding:
+    from farm.runner.cgroup import shortfall
+
+    problem = shortfall()
+    if problem:
+        return Finding("control groups", "optional", problem.message, problem.hint)
+    return Finding("control groups", "ok", "jobs are limited as a whole")
