@@ -120,6 +120,8 @@ def key_document(action: Action) -> dict[str, Any]:
             document[field.name] = _plain(value)
     if isinstance(action, Job | Seed):
         document["platform"] = action.platform
+    if isinstance(action, Seed) and action.sha256:
+        document.pop("url", None)
     return document
 
 

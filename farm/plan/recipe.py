@@ -147,10 +147,15 @@ class Recipe:
         if self.build.image:
             return self._image(self.build.image)
         if self.build.requires_final_images:
-            names = [self._add(f":join:{s.id}", Unpack(Made(s.pack, "package"))) for s in self.below if not s.empty]
-            return tuple(Made(name, "layer") for name in names), ()
+            return tuple(self._unpacked(stack) for stack in self.below if not stack.empty), ()
         layers = _union(stack.layers for stack in self._sorted_below)
         return layers, _union(stack.seeds for stack in self._sorted_below)
+
+    def _unpacked(self, stack: Stack) -> Made:
+        """The layer of a finished package; one node for all that are joined from it."""
+        package = stack.pack.partition(":")[0]
+        unpack = Node(f"{stack.id}:unpacked", Unpack(Made(stack.pack, "package")), package)
+        return Made(self.planner.nodes.add(unpack), "layer")
 
     @functools.cached_property
     def _sorted_below(self) -> tuple[Stack, ...]:

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Generic
 
 from farm.spec.index import Index, P, Relation
-from farm.spec.search import Want
+from farm.spec.world import Want
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -12,7 +12,8 @@ from farm.spec.index import P
 from farm.spec.model import Requirement
 from farm.spec.problem import FarmError, Problem
 from farm.spec.question import Question
-from farm.spec.search import GOALS, Hopeless, Origin, Want, World, search
+from farm.spec.search import Hopeless, search
+from farm.spec.world import GOALS, Origin, Want, World
 
 SHRINKABLE = 64
 """A core of more wants than this is told as it is: to find a smaller one would take too long."""

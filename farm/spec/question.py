@@ -9,14 +9,14 @@ from typing import Generic
 from farm.spec.closure import Closures
 from farm.spec.index import Atom, Index, P
 from farm.spec.model import PackageId, Requirement
-from farm.spec.search import GOALS, Want
+from farm.spec.world import GOALS, Want
 
 Root = Requirement | PackageId
 """What is asked for: something that satisfies a requirement, or just this package."""
 
 
 class Question(Generic[P]):
-    """``roots`` asked for by ``asker`` (any name, for explanations). It is a `farm.spec.search.World`.
+    """``roots`` asked for by ``asker`` (any name, for explanations). It is a `farm.spec.world.World`.
 
     ``goals`` is what satisfies each root, best first.
     """

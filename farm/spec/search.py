@@ -14,28 +14,9 @@ from __future__ import annotations
 
 import dataclasses
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
-from typing import Literal, Protocol
 
-GOALS = -1
-"""In place of a package's number: the one that wants the goals."""
-
-Want = tuple[int, ...]
-Origin = tuple[Literal["want", "rivals"], int, int]
-"""Why a clause holds: package ``a`` has its ``b``-th want, or packages ``a`` and ``b`` exclude each other."""
-
-
-class World(Protocol):
-    """What the search has to know. Answers must never change."""
-
-    def wants(self, number: int) -> Sequence[Want | None]:
-        """What a package (or `GOALS`) needs: one of each of these, the best first. None: nothing."""
-
-    def rivals(self, number: int) -> Iterable[int]:
-        """What cannot be chosen together with a package; other versions of it are among them."""
-
-    def atom(self, number: int) -> object:
-        """A package's name: packages with the same name are rivals."""
+from farm.spec.walk import Scout, Walk
+from farm.spec.world import GOALS, Origin, World
 
 
 class Hopeless(Exception):
@@ -71,8 +52,8 @@ class _Search:
         self.reason: dict[int, _Clause | None] = {}
         self.watches: defaultdict[int, list[_Clause]] = defaultdict(list)
         self.stated: set[int] = set()
-        self.walk = _Walk(world)
-        self.scout = _Scout(world)
+        self.walk = Walk(world)
+        self.scout = Scout(world)
 
     def run(self) -> set[int]:
         conflict = self._state(GOALS)
@@ -221,7 +202,7 @@ class _Search:
         self.true.difference_update(self.trail[limit:])
         del self.trail[limit:], self.limits[level:]
         self.head = limit
-        self.walk = _Walk(self.world)
+        self.walk = Walk(self.world)
 
     def _core(self, conflict: _Clause) -> frozenset[Origin]:
         seen: set[_Clause] = set()
@@ -235,112 +216,3 @@ class _Search:
             left.extend(reason for x in certain if (reason := self.reason[x]) is not None)
             left.extend(clause.parents)
         return frozenset(clause.origin for clause in seen if clause.origin is not None)
-
-
-class _Walk:
-    """Goes through the wants from the goals on, along what is chosen, and stops where a choice is due."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.reached: set[int] = set()
-        self.wants: list[Want] = []
-        self.deferred: list[Want] = []
-        self.at = self.deferred_at = 0
-        self._meet(GOALS)
-
-    def next(self, true: set[int]) -> int | None:
-        """The package to choose next; None when everything is satisfied."""
-        while self.at < len(self.wants) or self.deferred_at < len(self.deferred):
-            if self.at < len(self.wants):
-                want = self.wants[self.at]
-                chosen = next((n for n in want if n + 1 in true), None)
-            else:
-                want = self.deferred[self.deferred_at]
-                chosen = next((n for n in want if n in self.reached), None)
-            best = next(n for n in want if -(n + 1) not in true) if chosen is None else chosen
-            if best + 1 not in true:
-                return best
-            if self.at < len(self.wants):
-                self.at += 1
-            else:
-                self.deferred_at += 1
-            self._reach(best)
-        return None
-
-    def _reach(self, number: int) -> None:
-        if number not in self.reached:
-            self.reached.add(number)
-            self._meet(number)
-
-    def _meet(self, number: int) -> None:
-        for want in self.world.wants(number):
-            if want is not None:
-                one_name = len({self.world.atom(n) for n in want}) < 2
-                (self.wants if one_name else self.deferred).append(want)
-
-
-class _Scout:
-    """Looks for any solution at all below what the walk has chosen, most contested wants first.
-
-    The walk's order is what makes the answer the best one, but it can be a bad order to find out that there is
-    none. So after some conflicts the walk starts anew, and where it first leaves the last solution known, one is
-    looked for that goes on as the walk wants to. ``base`` is the level of that choice while scouting.
-    """
-
-    PATIENCE = 500
-    """Conflicts of the walk before scouting."""
-
-    def __init__(self, world: World) -> None:
-        self.world = world
-        self.base: int | None = None
-        self._due = False
-        self._solution: set[int] | None = None
-        self._conflicts = 0
-        self._blame: defaultdict[int, float] = defaultdict(float)
-        self._step = 1.0
-
-    def blame(self, variable: int) -> None:
-        """Notes that a package had a part in a conflict; the latest conflicts count most."""
-        self._blame[variable] += self._step
-
-    def met_conflict(self, level: int) -> int:
-        """Takes note of a conflict that is resolved at ``level``; the level to go back to."""
-        self._forget_slowly()
-        if self.base is not None:
-            self.base = None if level < self.base else self.base
-            return level
-        self._conflicts += 1
-        if self._conflicts % self.PATIENCE or self._due:
-            return level
-        self._due = True
-        self.base = 0 if self._solution is None else None
-        return 0
-
-    def doubts(self, choice: int) -> bool:
-        """Whether it is time to find out if there is a solution with this choice."""
-        return self._due and self._solution is not None and choice + 1 not in self._solution
-
-    def found(self, true: set[int]) -> int:
-        """Takes note of a solution and ends scouting; the level to go back to."""
-        level = self.base or 0
-        self._solution = {literal for literal in true if literal > 0}
-        self._due, self.base = False, None
-        return level
-
-    def next(self, trail: Sequence[int], true: set[int]) -> int | None:
-        """The package to try next; None when all that is chosen is satisfied."""
-        best, least = None, 0.0
-        for number in (GOALS, *(literal - 1 for literal in trail if literal > 0)):
-            for want in self.world.wants(number):
-                if want is None or any(n + 1 in true for n in want):
-                    continue
-                left = [n for n in want if -(n + 1) not in true]
-                score = len(left) / (1e-9 + sum(self._blame.get(n + 1, 0.0) for n in left))
-                if best is None or score < least:
-                    best, least = left[0], score
-        return best
-
-    def _forget_slowly(self) -> None:
-        self._step *= 1.05
-        if self._step > 1e100:
-            self._step, self._blame = 1.0, defaultdict(float)

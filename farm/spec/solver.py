@@ -17,7 +17,8 @@ from farm.spec.index import Index, P, Relation, Resolvable
 from farm.spec.model import PackageId, Requirement
 from farm.spec.problem import FarmError, error
 from farm.spec.question import Question, Root
-from farm.spec.search import GOALS, Hopeless, Want, search
+from farm.spec.search import Hopeless, search
+from farm.spec.world import GOALS, Want
 
 __all__ = ["Index", "Resolution", "Resolvable", "Root", "solve"]
 

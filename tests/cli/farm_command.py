@@ -41,18 +41,18 @@ class Farm:
         """The command line that calls the farm with its store."""
         return [sys.executable, "-m", "farm", words[0], "--store", str(self.store), *words[1:]]
 
-    def run(self, *words: str, cwd: Path | None = None, **env: str) -> Ran:
-        """Calls a command; ``--store`` is added."""
+    def run(self, *words: str, limit: float = 120, **env: str) -> Ran:
+        """Calls a command, for ``limit`` seconds at most; ``--store`` is added."""
         environ = {**os.environ, "HOME": str(self.store.parent), **env}
         done = subprocess.run(
-            self.command(*words), capture_output=True, text=True, cwd=cwd or self.tree, env=environ, timeout=120
+            self.command(*words), capture_output=True, text=True, cwd=self.tree, env=environ, timeout=limit
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def build(self, *words: str) -> dict[str, Any]:
+    def build(self, *words: str, limit: float = 120, **env: str) -> dict[str, Any]:
         """Builds with ``--json``: the summary, with its status under ``status``."""
-        ran = self.run("build", "--json", *words)
+        ran = self.run("build", "--json", *words, limit=limit, **env)
         return {**ran.lines()[-1], "status": ran.status}
 
     def package(self, name: str, build: str | None, version: str = "1.0", **keys: Any) -> Path:

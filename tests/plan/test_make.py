@@ -109,8 +109,8 @@ def test_join_is_made_of_packages() -> None:
         "app/top", requires=requires("lib/a", "virtual/v"), requires_final_images=True, unpack=True, steps=("t",)
     )
     made = plan(a, virtual, top)
-    assert job(made, "app/top-1.0").layers == (Made("app/top-1.0:join:lib/a-1.0", "layer"),)
-    assert made.nodes["app/top-1.0:join:lib/a-1.0"].action == Unpack(Made("lib/a-1.0:package", "package"))
+    assert job(made, "app/top-1.0").layers == (Made("lib/a-1.0:unpacked", "layer"),)
+    assert made.nodes["lib/a-1.0:unpacked"].action == Unpack(Made("lib/a-1.0:package", "package"))
     assert "A=1" not in made.nodes["app/top-1.0"].env
     assert pack(made, "app/top-1.0").rule == "root"
 
@@ -244,4 +244,9 @@ def test_key_documents_hold_only_what_is_set() -> None:
 def test_limits_and_origin_are_not_in_the_key() -> None:
     here = Job(inputs=(FileInput("/luetbuild/a", "a" * 64, origin="/here/a"),))
     there = Job(inputs=(FileInput("/luetbuild/a", "a" * 64, origin="/there/a"),))
+    assert key_document(here) == key_document(there)
+
+
+def test_where_an_archive_lies_is_not_in_the_key() -> None:
+    here, there = (Seed("archive", url=url, sha256="a" * 64) for url in ("file:///a.tar", "https://b.invalid/b.tar"))
     assert key_document(here) == key_document(there)

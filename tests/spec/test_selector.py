@@ -11,7 +11,24 @@ from farm.spec.problem import FarmError
 from farm.spec.selector import Selector, parse_target
 from farm.spec.version import Version
 
-ALL = "0_rc1 0 0.9 1.0_rc1 1.0 1.0+1 1.0+2 1.0-r1 1.0-r1+1 1.0_p1 1.0a 1.0.1 1.2 1.2.3 1.20 2".split()
+ALL = [
+    "0_rc1",
+    "0",
+    "0.9",
+    "1.0_rc1",
+    "1.0",
+    "1.0+1",
+    "1.0+2",
+    "1.0-r1",
+    "1.0-r1+1",
+    "1.0_p1",
+    "1.0a",
+    "1.0.1",
+    "1.2",
+    "1.2.3",
+    "1.20",
+    "2",
+]
 
 
 @pytest.mark.parametrize(

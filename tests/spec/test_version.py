@@ -60,14 +60,16 @@ def test_same_version_in_other_words(same: str) -> None:
     assert [str(v) for v in versions] == same.split()
 
 
-@pytest.mark.parametrize("text", ["", " ", "1..0", "-1", "1.0-", "1.0+", "1 0", "1/2", "1:2", ">=1", "1.0*", "1" * 300, "1\u0660", "1\n"])
+@pytest.mark.parametrize(
+    "text", ["", " ", "1..0", "-1", "1.0-", "1.0+", "1 0", "1/2", "1:2", ">=1", "1.0*", "1" * 300, "1\u0660", "1\n"]
+)
 def test_bad_version(text: str) -> None:
     with pytest.raises(FarmError) as caught:
         Version.parse(text)
     assert caught.value.code == "bad-version"
 
 
-PIECES = st.sampled_from("0 1 01 10 a z rc rc2 p1 alpha beta.1 r1 git3 dev".split())
+PIECES = st.sampled_from(["0", "1", "01", "10", "a", "z", "rc", "rc2", "p1", "alpha", "beta.1", "r1", "git3", "dev"])
 VERSIONS = st.builds(
     lambda first, rest: first + "".join(mark + piece for mark, piece in rest),
     st.sampled_from(["0", "1", "1.0", "v2", "x"]),

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 from typing import Any, TypeVar
 
@@ -25,6 +26,7 @@ FAULTS = (
     RecursionError,
     MemoryError,
     NotImplementedError,
+    re.error,
 )
 """What a function can raise by mistake or for lack of room, besides Fault."""
 

@@ -14,6 +14,7 @@ from farm.spec.template import tree
 from farm.spec.template.compiler import Compiler
 from farm.spec.template.lexer import SPACES
 from farm.spec.template.parser import parse
+from farm.spec.template.printing import NO_VALUE
 from farm.spec.template.state import Chunk, Compiled, State, joined, position
 from farm.spec.template.values import Fault, Value, deep_copy
 
@@ -109,7 +110,8 @@ def _head(texts: tuple[str, ...]) -> _Head:
 def _program(shared: tuple[str, ...], text: str) -> _Program:
     """The program of ``text`` with the shared texts in front of it."""
     head = _head(shared)
-    if head.unit.complaints:
+    split = text.startswith("{") and "".join(shared).endswith("{")
+    if split or head.unit.complaints:
         # A shared text may be incomplete and go on in the file: then they are one text, as for luet.
         return _program((), "".join(shared) + text)
     unit = parse(text, head.length, head.unit.scope, head.unit.open_end)
@@ -177,8 +179,11 @@ def render(
     template-unknown-function, template-arity), or with the first thing that goes wrong in its execution
     (template-execution).
     """
-    program = _program(tuple([text for _, text in shared]), text)
     origin = _Origin((*[file for file, _ in shared], name), (*[text for _, text in shared], text))
+    try:
+        program = _program(tuple([text for _, text in shared]), text)
+    except RecursionError as error:
+        raise _failed(error, origin) from None
     if program.complaints:
         raise FarmError(
             Problem(complaint.code, complaint.message, origin.place(complaint.at), complaint.hint)
@@ -193,7 +198,7 @@ def render(
     if spans:
         found = trace()
         trace = functools.partial(list, found)
-    return Rendered(_utf8(joined(out)), impure, trace, origin)
+    return Rendered(_utf8(joined(out).replace(NO_VALUE, "")), impure, trace, origin)
 
 
 def _failed(error: Fault | RecursionError, origin: _Origin) -> FarmError:
@@ -218,7 +223,7 @@ def _trace(program: _Program, values: Mapping[str, Any]) -> list[_Span]:
     spans, start = [], 0
     for text, at, verbatim in out:
         spans.append((start, verbatim, at))
-        start += len(text)
+        start += len(text.replace(NO_VALUE, ""))
     return spans
 
 

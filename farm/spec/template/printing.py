@@ -9,6 +9,9 @@ from collections.abc import Sequence
 from farm.spec.template.numbers import printed_float
 from farm.spec.template.values import Struct, Value, sorted_keys, to_bytes, type_of, weigh
 
+NO_VALUE = "<no value>"
+"""What Go writes for nil. As in Helm it is taken out of the whole output at the end, and so is part of what
+``include`` gives until then."""
 _ESCAPES = {7: r"\a", 8: r"\b", 9: r"\t", 10: r"\n", 11: r"\v", 12: r"\f", 13: r"\r", 34: r"\"", 92: r"\\"}
 _PLAIN = re.compile(r"[ !#-\[\]-~]*\Z")
 
@@ -42,8 +45,8 @@ def _plain(value: Value) -> str:
 
 
 def printed(value: Value) -> str:
-    """What an action writes: like text_of, but nothing for nil (Helm takes ``<no value>`` out)."""
-    return "" if value is None else text_of(value)
+    """What an action writes: like text_of, but NO_VALUE for nil."""
+    return NO_VALUE if value is None else text_of(value)
 
 
 def sprint(values: Sequence[Value]) -> str:

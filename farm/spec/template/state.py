@@ -7,11 +7,12 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+from farm.spec.template.printing import NO_VALUE
 from farm.spec.template.values import Fault, Value
 
 MAX_DEPTH = 100
 """Templates inside templates (include, template, tpl)."""
-MAX_STEPS = 2_000_000
+MAX_STEPS = 500_000
 """Turns of loops and calls of templates in one execution; large results count as several."""
 MAX_SIZE = 64 << 20
 """Length of the whole output, and of any text or list on the way."""
@@ -127,7 +128,7 @@ class State:
             raise Fault(f"{position(text, fault.offset)}: {fault.message}", fault.hint) from None
         self.templates = outer
         self.impure[count:] = [(name, at) for name, _ in self.impure[count:]]
-        return joined(out)
+        return joined(out).replace(NO_VALUE, "")
 
     def _known(self) -> str:
         names = ", ".join(sorted(self.templates)[:10])

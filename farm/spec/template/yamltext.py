@@ -16,15 +16,14 @@ if TYPE_CHECKING:
     import yaml
 
 _SPECIAL = ("nan", "NaN", "NAN", "inf", "Inf", "INF")
-_WORDS = frozenset(
-    ("~", "null", "Null", "NULL", "<<", *(f"{sign}.{word}" for sign in ("", "+", "-") for word in _SPECIAL))
-)
+_WORDS = frozenset(("~", "null", "Null", "NULL", *(f"{sign}.{word}" for sign in ("", "+", "-") for word in _SPECIAL)))
 _BOOLS = frozenset(
     word
     for base in ("y", "yes", "true", "on", "n", "no", "false", "off")
     for word in (base, base.capitalize(), base.upper())
 )
 _NUMBER = re.compile(r"[-+]?(?:\.[0-9]+|[0-9]+(?:\.[0-9]*)?)(?:[eE][-+]?[0-9]+)?\Z")
+_DIGITS = "0123456789"
 _BASE60 = re.compile(r"[-+]?[0-9][0-9_]*(?::[0-5]?[0-9])+(?:\.[0-9_]*)?\Z")
 _DATE = re.compile(r"\d{4}-\d\d?-\d\d?(?:$|[Tt ]\s*\d\d?:\d\d?:\d\d?)")
 
@@ -37,13 +36,13 @@ def _is_ambiguous(text: str) -> bool:
         return False
     plain = text.replace("_", "")
     looks = _NUMBER.match(plain) or _BASE60.match(text) or _DATE.match(text)
-    return bool(looks) or parse_int(plain) is not None or plain.startswith(("0b", "-0b", "0o", "-0o"))
+    return bool(looks) or parse_int(plain) is not None
 
 
 def _natural(key: str) -> list[tuple[int, int, str]]:
     """go-yaml's order of keys: numbers by value, letters after everything else."""
-    parts = re.findall(r"\d+|\D", key)
-    return [(1, int(p[:4000]), "") if p.isdigit() else (2 if p.isalpha() else 0, 0, p) for p in parts]
+    parts = re.findall(r"[0-9]+|[^0-9]", key)
+    return [(1, int(p[:4000]), "") if p[0] in _DIGITS else (2 if p.isalpha() else 0, 0, p) for p in parts]
 
 
 class _Writer:
@@ -99,6 +98,13 @@ def to_yaml(value: Value) -> str:
     """``value`` as a YAML document, with a newline at its end. Raises Fault when it is too large."""
     import yaml
 
+    class Dumper(yaml.SafeDumper):
+        """Writes an empty key in one line with its value, as go-yaml does."""
+
+        def check_simple_key(self) -> bool:
+            empty = isinstance(self.event, yaml.ScalarEvent) and not self.event.value
+            return empty or bool(super().check_simple_key())
+
     weigh(value)
     writer = _Writer()
     events = [
@@ -108,7 +114,10 @@ def to_yaml(value: Value) -> str:
         yaml.DocumentEndEvent(explicit=False),
         yaml.StreamEndEvent(),
     ]
-    text: str = yaml.emit(events, allow_unicode=True)
+    try:
+        text: str = yaml.emit(events, Dumper=Dumper, allow_unicode=True)
+    except yaml.YAMLError as error:
+        raise Fault(f"error converting to YAML: {error}") from None
     return text.removeprefix("--- ").removesuffix("...\n")
 
 

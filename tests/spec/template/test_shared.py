@@ -81,8 +81,8 @@ def test_places_of_output(spans: bool) -> None:
         ("build.yaml", 5, 1),
         ("build.yaml", 5, 1),
         ("build.yaml", 7, 1),
-        ("build.yaml", 10, 1),
-        ("build.yaml", 10, 1),
+        ("build.yaml", 10, 4),
+        ("build.yaml", 10, 4),
         ("build.yaml", 11, 1),
     ]
 

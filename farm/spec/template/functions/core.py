@@ -6,7 +6,7 @@ from __future__ import annotations
 import urllib.parse
 
 from farm.spec.template.printf import sprintf
-from farm.spec.template.printing import sprint, text_of
+from farm.spec.template.printing import NO_VALUE, sprint, text_of
 from farm.spec.template.registry import Site, define, function
 from farm.spec.template.values import Fault, Value, deep_equal, is_true, kind_of, to_bytes, type_of
 
@@ -142,7 +142,7 @@ def _call(value: Value, *_: Value) -> Value:
 
 
 def _arguments_text(values: tuple[Value, ...]) -> str:
-    return sprint(["<no value>" if value is None else value for value in values])
+    return sprint([NO_VALUE if value is None else value for value in values])
 
 
 _HTML = str.maketrans({'"': "&#34;", "'": "&#39;", "&": "&amp;", "<": "&lt;", ">": "&gt;", "\0": "\ufffd"})
