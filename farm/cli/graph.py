@@ -3,18 +3,21 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from xml.sax.saxutils import escape
 
 import click
 
 from farm.cli.session import Session, plan_options
-from farm.cli.show import print_json, print_problems
+from farm.cli.show import print_problems
 from farm.plan.node import Plan
 
 COLOURS = {"Job": "#cfe3ff", "Pack": "#d9f2d0", "Fetch": "#fff1c2", "Seed": "#f3d9fa", "Assemble": "#e6e6e6"}
 """Background by kind of node."""
 
+FORMATS = ["dot", "json", "svg"]
 BOX = 26
 GAP = 40
 PER_CHARACTER = 6.6
@@ -22,17 +25,21 @@ PER_CHARACTER = 6.6
 
 @click.command()
 @plan_options
-@click.option("--format", "form", type=click.Choice(["dot", "json", "svg"]), default="dot", show_default=True)
+@click.option("--format", "form", type=click.Choice(FORMATS), help="Default: as the output's name ends, else dot.")
+@click.option("--output", "-o", type=click.Path(dir_okay=False, path_type=Path), help="Write into a file.")
 @click.option("--packages/--nodes", default=True, help="Draw packages (default) or every node.")
-def graph(form: str, packages: bool, **options: object) -> None:
+def graph(form: str | None, output: Path | None, packages: bool, **options: object) -> None:
     """Print what TARGETS need."""
     plan = Session.of(options).plan()
     print_problems(plan.problems)
     edges, kinds = _by_package(plan) if packages else _by_node(plan)
-    if form == "json":
-        print_json({"nodes": [{"id": n, "kind": kinds[n], "needs": list(edges[n])} for n in edges]})
+    suffix = output.suffix.removeprefix(".") if output else ""
+    form = form or (suffix if suffix in FORMATS else "json" if options["json"] else "dot")
+    text = {"dot": dot, "json": as_json, "svg": svg}[form](edges, kinds)
+    if output:
+        output.write_text(f"{text}\n")
     else:
-        click.echo(dot(edges, kinds) if form == "dot" else svg(edges, kinds))
+        click.echo(text)
     raise SystemExit(1 if plan.problems else 0)
 
 
@@ -60,6 +67,12 @@ def _without_implied(needs: tuple[str, ...], edges: Mapping[str, Mapping[str, No
     """Without those that another of them needs already: the picture stays readable."""
     implied = {below for need in needs for below in edges[need]}
     return tuple(need for need in needs if need not in implied)
+
+
+def as_json(edges: Edges, kinds: Mapping[str, str]) -> str:
+    """Each node with its kind and needs."""
+    nodes = [{"id": name, "kind": kinds[name], "needs": list(needs)} for name, needs in edges.items()]
+    return json.dumps({"nodes": nodes}, indent=2, ensure_ascii=False)
 
 
 def dot(edges: Edges, kinds: Mapping[str, str]) -> str:

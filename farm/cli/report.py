@@ -27,19 +27,23 @@ def report(plan: Plan, summary: Summary, packages: Sequence[Delivered], store: s
         _failure(plan, failed, store)
     if summary.blocked:
         _blocked(summary)
+    if plan.unplanned:
+        named = ", ".join(plan.unplanned[:5]) + (", …" if len(plan.unplanned) > 5 else "")
+        click.echo(f"{plural(len(plan.unplanned), 'target')} cannot be built because of the errors above: {named}")
     rows = [[f"  {p.package}", size(p.size), p.sha256[:16], str(p.file)] for p in packages[:SHOWN]]
     if rows:
         click.echo(f"{plural(len(packages), 'package')}:\n{table(rows)}")
     if len(packages) > SHOWN:
         click.echo(f"  and {len(packages) - SHOWN} more")
-    click.echo(_figures(summary))
+    if plan.targets or not plan.unplanned:
+        click.echo(_figures(summary))
 
 
 def report_json(plan: Plan, summary: Summary, packages: Sequence[Delivered]) -> None:
     """The same as one JSON line, the last of the event stream."""
     listed = [{"package": p.package, "file": str(p.file), "sha256": p.sha256, "size": p.size} for p in packages]
-    problems = [problem.to_json() for problem in plan.problems]
-    click.echo(json.dumps({"event": "summary", **summary_to_json(summary), "packages": listed, "problems": problems}))
+    unplanned = {"problems": [problem.to_json() for problem in plan.problems], "unplanned": list(plan.unplanned)}
+    click.echo(json.dumps({"event": "summary", **summary_to_json(summary), "packages": listed, **unplanned}))
 
 
 def _figures(summary: Summary) -> str:

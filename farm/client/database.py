@@ -73,11 +73,13 @@ class Installed:
 
 
 def requirements(runtime: Mapping[str, Any], key: str) -> tuple[Requirement, ...]:
-    """The list of packages that a definition has under ``key``."""
-    listed = runtime.get(key) or ()
+    """The list of packages that a definition has under ``key``; what has no name in it is left out."""
+    listed = runtime.get(key)
+    items = [item for item in listed if isinstance(item, Mapping)] if isinstance(listed, (list, tuple)) else []
     return tuple(
         Requirement(str(item.get("category") or ""), str(item["name"]), str(item.get("version") or ""))
-        for item in listed
+        for item in items
+        if item.get("name")
     )
 
 

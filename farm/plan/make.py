@@ -71,13 +71,15 @@ def make_plan(tree: Tree, targets: Sequence[PackageId], options: Options) -> Pla
     planner = _Planner(tree, options)
     wanted: list[str] = []
     problems: list[Problem] = []
+    unplanned: list[str] = []
     for target in targets:
         try:
             wanted.append(planner.target(target))
         except FarmError as failure:
+            unplanned.append(str(target))
             problems += [dataclasses.replace(p, package=p.package or str(target)) for p in failure.problems]
     nodes = _needed(planner.nodes.by_id, wanted)
-    return Plan(nodes, tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(problems)))
+    return Plan(nodes, tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(problems)), tuple(unplanned))
 
 
 class _Planner:

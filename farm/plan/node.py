@@ -102,13 +102,14 @@ class Node:
 class Plan:
     """Nodes by id, in an order in which every node comes after its needs.
 
-    ``targets`` are the ids of the nodes that were asked for. ``problems`` say why something that was asked
-    for cannot be planned; the rest of the plan does not need it.
+    ``targets`` are the ids of the nodes that were asked for. ``unplanned`` are packages that were asked for and
+    cannot be planned, and ``problems`` say why; the rest of the plan does not need them.
     """
 
     nodes: dict[str, Node]
     targets: tuple[str, ...]
     problems: tuple[Problem, ...] = ()
+    unplanned: tuple[str, ...] = ()
 
 
 def key_document(action: Action) -> dict[str, Any]:

@@ -30,6 +30,9 @@ MAX_BYTES = 64 << 20
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _NAME = re.compile(r"[^/\0\n]+")
 _IDENTITY = ("name", "version", "category")
+_RELATIONS = ("requires", "conflicts", "provides")
+_WORD = re.compile(r"(?!\.\.?$)[^/\s\0]+")
+_OUTSIDE = re.compile(r"(?:^|\0)/|(?:^|[/\0])\.\.(?:$|[/\0])")
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -119,12 +122,30 @@ def metadata_from(data: Any, name: str) -> Metadata:
     files = data.get("files") or ()
     if not isinstance(files, (list, tuple)) or not all(item.__class__ is str for item in files):
         wrong.append("files is not a list of text")
+    elif _OUTSIDE.search("\0".join(files)):
+        wrong.append("files has a path that leaves the root")
     runtime = _mapping(data, "runtime", wrong) or _mapping(_mapping(data, "compilespec", wrong), "package", wrong)
-    wrong += [f"runtime.{key} is missing" for key in _IDENTITY if not isinstance(runtime.get(key), str)]
+    _check_definition(runtime, wrong)
     if wrong:
         raise FarmError([Problem("bad-metadata", message, Place(name)) for message in wrong])
     compilespec, farm = _mapping(data, "compilespec", wrong), _mapping(data, "farm", wrong)
     return Metadata(path, {"sha256": str(digest)}, compression, tuple(files), runtime, compilespec, farm)
+
+
+def _check_definition(runtime: Mapping[str, Any], wrong: list[str]) -> None:
+    for key in _IDENTITY:
+        if not isinstance(runtime.get(key), str) or not _WORD.fullmatch(runtime[key]):
+            wrong.append(f"runtime.{key} is missing, or no name")
+    for key in _RELATIONS:
+        items = runtime.get(key) or ()
+        if not isinstance(items, (list, tuple)) or not all(map(_is_requirement, items)):
+            wrong.append(f"runtime.{key} is not a list of packages")
+
+
+def _is_requirement(item: Any) -> bool:
+    if not isinstance(item, dict) or not isinstance(item.get("version") or "", str):
+        return False
+    return all(isinstance(item.get(key), str) and item[key] for key in ("name", "category"))
 
 
 def _read(path: Path) -> bytes:

@@ -230,6 +230,21 @@ def test_status_and_log_of_a_running_job(farm: Farm) -> None:
     assert [job["node"] for job in running] == ["app/slow-1.0"]
 
 
+def test_a_log_is_followed_to_its_end(farm: Farm) -> None:
+    farm.package("app/slow", "image: box\nsteps: ['for i in 1 2 3 4 5 6; do echo line $i; sleep 0.3; done']\n")
+    process = subprocess.Popen(
+        farm.command("build", "--all", "--json"), cwd=farm.tree, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout
+    with process, process.stdout as out:
+        for line in out:
+            if json.loads(line).get("node") == "app/slow-1.0":
+                break
+        followed = farm.run("log", "-f", "app/slow-1.0")
+        out.read()
+    assert followed.out.splitlines() == [f"line {i}" for i in range(1, 7)]
+
+
 def test_sources_are_verified(farm: Farm, tmp_path: Path) -> None:
     source = tmp_path / "source.txt"
     source.write_text("data\n")

@@ -231,6 +231,7 @@ def test_a_bad_package_stops_only_what_needs_it(broken: Package, code: str) -> N
     assert {problem.code for problem in made.problems} == {code}
     assert {problem.package for problem in made.problems} >= {"app/x-1.0"}
     assert made.targets == ("app/z-1.0:package",)
+    assert made.unplanned == ("app/x-1.0", "app/y-1.0")
     assert not any("app/x" in name or "app/y" in name for name in made.nodes)
 
 

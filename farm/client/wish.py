@@ -1,0 +1,130 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The solver's question of a client: what is asked for, together with what is installed and is to stay.
+
+The packages that may be chosen are the installed ones and those of the wagons. What is preferred is in the order of
+each want: the search (farm/spec/search.py) takes the first with which a solution exists.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterable, Mapping, Sequence
+
+from farm.client.change import Candidate
+from farm.client.database import Installed
+from farm.spec.closure import Closures
+from farm.spec.explain import explain
+from farm.spec.index import Index
+from farm.spec.model import PackageId, Requirement
+from farm.spec.question import Question
+from farm.spec.search import GOALS, Hopeless, Want, search
+
+SYSTEM = "this system"
+"""Who asks for what is wanted, in explanations."""
+
+
+@dataclasses.dataclass(frozen=True, slots=True, eq=False)
+class Offer:
+    """A package that may be in the root: one that is there (``installed``), one that can be brought, or both.
+
+    With both, to choose it means that it stays as it is, unless ``renew``: then the wagon's takes its place.
+    """
+
+    id: PackageId
+    requires: tuple[Requirement, ...]
+    conflicts: tuple[Requirement, ...]
+    provides: tuple[Requirement, ...]
+    installed: Installed | None = None
+    candidate: Candidate | None = None
+    renew: bool = False
+
+    @property
+    def stays(self) -> bool:
+        """Whether it is in the root already and nothing is to be done."""
+        return self.installed is not None and not self.renew
+
+
+Order = Callable[[int], tuple[int, ...]]
+"""What a package is preferred by when several satisfy a want: the least first, ties as the index has them."""
+
+
+class Wish(Question[Offer]):
+    """``roots`` are to be satisfied, and something of each name in ``keep`` has to be there.
+
+    ``keep`` maps names to what may stand for them, best first. ``prefer`` says what a want takes first.
+    """
+
+    def __init__(
+        self,
+        index: Index[Offer],
+        roots: Sequence[Requirement],
+        keep: Mapping[PackageId, Want],
+        prefer: Order,
+        only: Mapping[int, frozenset[int]],
+    ) -> None:
+        self._prefer = prefer
+        self._known: dict[int, tuple[Want, ...]] = {}
+        self._rivals: dict[int, frozenset[int]] = {}
+        super().__init__(Closures(index, lambda offer: offer.requires), roots, SYSTEM)
+        goals = [tuple(n for n in want if n in only.get(at, want)) for at, want in enumerate(self.goals)]
+        kept = [Requirement(one.category, one.name) for one in keep]
+        self.roots = (*roots, *kept)
+        self.goals = (*(self._ordered(goal) for goal in goals), *keep.values())
+
+    def wants(self, number: int) -> Sequence[Want]:
+        """What satisfies each requirement, the preferred first."""
+        if number == GOALS:
+            return self.goals
+        if number not in self._known:
+            self._known[number] = tuple(self._ordered(want) for want in self.closures.wants(number))
+        return self._known[number]
+
+    def rivals(self, number: int) -> frozenset[int]:
+        """What excludes a package. Those that are installed together already do not exclude each other."""
+        if number not in self._rivals:
+            found = self.index.rivals(number)
+            if self.index.packages[number].stays:
+                packages, atom = self.index.packages, self.index.atom
+                found = frozenset(n for n in found if not packages[n].stays or atom(n) == atom(number))
+            self._rivals[number] = found
+        return self._rivals[number]
+
+    def _ordered(self, want: Want) -> Want:
+        return want if len(want) < 2 else tuple(sorted(want, key=self._prefer))
+
+    def answer(self) -> set[int]:
+        """Numbers of what is to be in the root because of what is wanted. FarmError as `farm.spec.solver.solve`."""
+        try:
+            return search(self)
+        except Hopeless as hopeless:
+            raise explain(self, hopeless) from None
+
+
+def in_order(wish: Wish, chosen: set[int]) -> list[int]:
+    """What was chosen, dependencies first as far as cycles allow; of equals, in the index' order.
+
+    Depth first from the lowest number on: in a cycle, who is met first comes last.
+    """
+    done: dict[int, None] = {}
+    for start in sorted(chosen):
+        _visit(start, lambda n: _satisfying(wish, n, chosen), done)
+    return list(done)
+
+
+def _satisfying(wish: Wish, number: int, chosen: set[int]) -> list[int]:
+    return [n for want in wish.wants(number) for n in (next((m for m in want if m in chosen), None),) if n is not None]
+
+
+def _visit(start: int, below: Callable[[int], Iterable[int]], done: dict[int, None]) -> None:
+    entered: set[int] = set()
+    stack = [start]
+    while stack:
+        number = stack.pop()
+        if number in done:
+            continue
+        if number in entered:
+            done[number] = None
+            continue
+        entered.add(number)
+        stack.append(number)
+        stack.extend(n for n in sorted(below(number), reverse=True) if n not in done and n not in entered)
