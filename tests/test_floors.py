@@ -23,6 +23,7 @@ FLOORS = {
     "kit": 5,
     "publish": 6,
     "web": 6,
+    "client": 6,
     "cli": 7,
 }
 HEAVY = ("docker", "requests", "rich", "jsonschema", "paramiko", "pylxd", "distributed", "tenacity")
