@@ -28,7 +28,7 @@ def lint(trees: tuple[Path, ...], strict: bool, **options: object) -> None:
     if options["json"]:
         print_json({"packages": len(session.tree.packages), "problems": [p.to_json() for p in problems]})
     else:
-        print_problems(problems)
+        print_problems(problems, err=False)
         counts = f"{plural(errors, 'error')}, {plural(len(problems) - errors, 'warning')}"
         click.echo(f"{plural(len(session.tree.packages), 'package')}: {counts}")
     raise SystemExit(1 if errors or (strict and problems) else 0)

@@ -3,12 +3,12 @@
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 import click
 
 from farm import __version__
+from farm.cli.lazy import LazyGroup
 
 COMMANDS = {
     "build": ("farm.cli.build", "Make packages from a spec tree."),
@@ -26,44 +26,16 @@ COMMANDS = {
     "df": ("farm.cli.storage", "Show what the store holds."),
     "gc": ("farm.cli.storage", "Remove what was not used for longest from the store."),
     "verify": ("farm.cli.storage", "Check everything in the store against its digest."),
+    "anise-build": ("farm.cli.anise_build", "Stand in for anise-build (luet-build), with its commands and flags."),
 }
-"""Name of a command → its module and what it is for. The module has a click command of that name."""
+"""Name of a command → its module and what it is for."""
 
 
-class LazyGroup(click.Group):
-    """Lists commands without importing them."""
-
-    def list_commands(self, ctx: click.Context) -> list[str]:
-        """All names, in the order of the table."""
-        return list(COMMANDS)
-
-    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
-        """The command, imported now."""
-        if cmd_name not in COMMANDS:
-            return None
-        module = importlib.import_module(COMMANDS[cmd_name][0])
-        command: click.Command = getattr(module, cmd_name)
-        return command
-
-    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """The list of commands, from the table alone."""
-        with formatter.section("Commands"):
-            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a mistyped name."""
-        if args and args[0] not in COMMANDS:
-            import difflib
-
-            near = difflib.get_close_matches(args[0], COMMANDS, n=1)
-            hint = f" Did you mean {near[0]!r}?" if near else ""
-            ctx.fail(f"No such command {args[0]!r}.{hint}")
-        return super().resolve_command(ctx, args)
-
-
-@click.group(cls=LazyGroup, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110})
+@click.group(
+    cls=LazyGroup,
+    table=COMMANDS,
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 110},
+)
 @click.version_option(__version__, prog_name="farm")
 def cli() -> None:
     """A build farm for source-based Linux distributions.

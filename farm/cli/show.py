@@ -13,10 +13,10 @@ from farm.runner.protocol import Failure
 from farm.spec.problem import Problem
 
 
-def print_problems(problems: Iterable[Problem]) -> None:
-    """Each problem on standard error: place, severity, message, code, and how to mend it."""
+def print_problems(problems: Iterable[Problem], *, err: bool = True) -> None:
+    """Each problem, on standard error unless told: place, severity, message, code, and how to mend it."""
     for problem in problems:
-        click.echo(render_problem(problem), err=True)
+        click.echo(render_problem(problem), err=err)
 
 
 def render_problem(problem: Problem) -> str:

@@ -68,7 +68,7 @@ def test_lint_tells_all_at_once(farm: Farm) -> None:
     assert all(problem["line"] and problem["column"] for problem in ran.json()["problems"])
     plain = farm.run("lint")
     assert plain.status == 1
-    assert "did you mean" in plain.err.lower()
+    assert "did you mean" in plain.out.lower()
 
 
 def test_plan_of_the_reference_tree(farm: Farm) -> None:
