@@ -59,11 +59,26 @@ def plural(count: int, noun: str) -> str:
     return f"{count} {noun}" if count == 1 else f"{count} {noun}s"
 
 
+REASONS = {
+    "exit": "exit status {code}",
+    "signal": "killed by a signal (exit status {code})",
+    "memory": "used more memory than its limit (resources: {{memory: …}})",
+    "processes": "had too many processes",
+    "disk": "used more disk than its limit (resources: {{disk: …}}), or the store's disk was about to be full",
+    "timeout": "took longer than its limit (resources: {{timeout: …}})",
+    "silent": "wrote nothing for longer than its limit (resources: {{silent-timeout: …}})",
+    "cancelled": "was cancelled",
+    "no-shell": "there is no /bin/sh in its root",
+    "no-workdir": "its working directory is gone",
+    "bad-root": "its root has a file where /dev, /etc, /proc or /sys has to be a folder",
+    "too-long": "a command is longer than the 128 KiB that the kernel takes",
+}
+"""What a runner's one-word reasons mean."""
+
+
 def why(failure: Failure) -> str:
-    """`exit status 2`, or the reason that the runner gave."""
-    if failure.reason == "exit":
-        return f"exit status {failure.exit_code}"
-    return failure.reason
+    """Why a job failed, in words."""
+    return REASONS.get(failure.reason, failure.reason.replace("{", "{{").replace("}", "}}")).format(code=failure.exit_code)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

@@ -1,14 +1,14 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Flags that all commands of anise-build take, and where the value of a flag comes from that was not given.
 
-From high to low: the flag; the environment (``LUET_IMAGE__…``, ``ANISE_…``); the configuration file; the default.
+From high to low: the flag; the environment (``LUET_VALUES``, ``ANISE_GENERAL__CONCURRENCY``, …); the configuration
+file (``--config``, ``./.luet.yaml``, ``~/.luet.yaml``, ``/etc/luet/luet.yaml``, or the same with ``anise``); the default.
 """
 
 from __future__ import annotations
 
-import functools
 import os
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -24,6 +24,7 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 
 FOLDER = click.Path(file_okay=False, path_type=Path)
 FILE = click.Path(dir_okay=False, path_type=Path)
+TREE = click.Path(file_okay=False)
 
 KEYS = {
     "concurrency": "general.concurrency",
@@ -32,34 +33,100 @@ KEYS = {
 }
 """Option → key of the configuration, where that is not the option's own name."""
 
-_GIVEN = "farm.cli.anise_build"
+SWITCHES = ("fatal", "enable-logfile", "no-spinner", "color", "emoji", "skip-config-protect", "same-owner")
+"""Persistent switches that mean nothing here: there is no spinner, and every job's whole log is kept anyway."""
+
+TEXTS = ("--system-dbpath", "--system-target", "--system-engine", "--plugin")
+"""Persistent flags with a value that mean nothing to what builds packages."""
+
+_META = "farm.cli.anise_build"
+_NOTHING = "Accepted; means nothing here."
 
 
 def persistent(command: Command) -> Command:
     """Adds the flags that may stand before and behind the name of a command."""
-    options = (
-        click.option("--config", type=FILE, is_eager=True, expose_value=False, callback=_configure,
-                     help="The configuration file."),
+    options = [
+        click.option("--config", type=FILE, is_eager=True, expose_value=False, callback=_configure, help="The settings."),
         switch("--debug", "-d", help="Say more."),
-        click.option("--concurrency", type=int, help="How many jobs run at a time (default: as many as cores)."),
-        *(_without_meaning(*names) for names in (("--logfile", "-l"), ("--system-dbpath",), ("--system-target",),
-                                                 ("--system-engine",), ("--plugin",))),
-        *(switch(f"--{name}", help="Accepted, without meaning.") for name in SWITCHES),
-    )  # fmt: skip
+        click.option("--concurrency", type=int, help="Jobs at a time (default: as many as cores)."),
+        click.option("--logfile", "-l", help=_NOTHING),
+        *(click.option(name, help=_NOTHING) for name in TEXTS),
+        *(switch(f"--{name}", help=_NOTHING) for name in SWITCHES),
+    ]
     for option in options:
         command = option(command)
     return command
 
 
-SWITCHES = ("fatal", "enable-logfile", "no-spinner", "color", "emoji", "skip-config-protect", "same-owner")
-"""Persistent switches that mean nothing here: there is no spinner, and every job's whole log is kept anyway."""
+def remember(context: click.Context, options: Mapping[str, Any]) -> None:
+    """Keeps what was given before the name of the command that follows."""
+    given = {name: value for name, value in options.items() if _given(context, name)}
+    context.meta.setdefault(_META, {}).update(given)
 
 
-def _without_meaning(*names: str) -> Any:
-    return click.option(*names, help="Accepted, without meaning.")
+def configuration(context: click.Context) -> Document:
+    """The configuration that holds for the command."""
+    found: Document = context.meta[f"{_META}.document"]
+    return found
 
 
-def document() -> Document:
-    """The configuration that holds for the command that runs."""
-    found: Document = click.get_current_context().meta[_GIVEN]["document"]
+def config_file(context: click.Context) -> Path | None:
+    """The file that ``--config`` named."""
+    found: Path | None = context.meta.get(_META, {}).get("config")
+    return found
+
+
+def debug(context: click.Context, text: str) -> None:
+    """Says something that only matters with ``--debug``."""
+    if context.params.get("debug"):
+        click.echo(f"debug: {text}", err=True)
+
+
+def note_ignored(context: click.Context, names: Sequence[str]) -> None:
+    """Tells of those flags that were given and mean nothing here."""
+    for name in names:
+        if _given(context, name):
+            debug(context, f"--{name.replace('_', '-')} means nothing here and is ignored")
+
+
+def _given(context: click.Context, name: str) -> bool:
+    return context.get_parameter_source(name) is ParameterSource.COMMANDLINE
+
+
+def _configure(context: click.Context, _option: click.Parameter, path: Path | None) -> None:
+    """Runs before all other flags are read: what the configuration says becomes their default."""
+    given = context.meta.setdefault(_META, {})
+    if path is not None:
+        given["config"] = path
+    if isinstance(context.command, click.Group):
+        return
+    document = _read(given.get("config"))
+    context.meta[f"{_META}.document"] = document
+    context.default_map = {**_defaults(context.command, document), **given}
+
+
+def _read(path: Path | None) -> Document:
+    from farm.client.configfile import Document, find_file, read_document
+    from farm.spec.problem import FarmError, Problem
+
+    problems: list[Problem] = []
+    file = path or find_file(os.environ)
+    data = read_document(file, problems) if file else {}
+    if problems:
+        raise FarmError(problems)
+    return Document(data, "anise" if file and "anise" in file.name else "luet", {}, os.environ, problems)
+
+
+def _defaults(command: click.Command, document: Document) -> dict[str, Any]:
+    found: dict[str, Any] = {}
+    for option in command.params:
+        name = option.name or ""
+        value = document.value(KEYS.get(name, name.replace("_", "-")))
+        value = document.value(name) if value is None else value
+        if value is None or isinstance(value, Mapping) or not isinstance(option, click.Option):
+            continue
+        if option.multiple:
+            found[name] = value.replace(",", " ").split() if isinstance(value, str) else [str(item) for item in value]
+        elif not isinstance(value, list):
+            found[name] = value
     return found
