@@ -62,11 +62,11 @@ def plural(count: int, noun: str) -> str:
 REASONS = {
     "exit": "exit status {code}",
     "signal": "killed by a signal (exit status {code})",
-    "memory": "used more memory than its limit (resources: {{memory: …}})",
+    "memory": "used more memory than its limit (resources: {memory: …})",
     "processes": "had too many processes",
-    "disk": "used more disk than its limit (resources: {{disk: …}}), or the store's disk was about to be full",
-    "timeout": "took longer than its limit (resources: {{timeout: …}})",
-    "silent": "wrote nothing for longer than its limit (resources: {{silent-timeout: …}})",
+    "disk": "used more disk than its limit (resources: {disk: …}), or the store's disk was about to be full",
+    "timeout": "took longer than its limit (resources: {timeout: …})",
+    "silent": "wrote nothing for longer than its limit (resources: {silent-timeout: …})",
     "cancelled": "was cancelled",
     "no-shell": "there is no /bin/sh in its root",
     "no-workdir": "its working directory is gone",
@@ -78,7 +78,7 @@ REASONS = {
 
 def why(failure: Failure) -> str:
     """Why a job failed, in words."""
-    return REASONS.get(failure.reason, failure.reason.replace("{", "{{").replace("}", "}}")).format(code=failure.exit_code)
+    return REASONS.get(failure.reason, failure.reason).replace("{code}", str(failure.exit_code))
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
