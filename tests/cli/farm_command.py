@@ -3,11 +3,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -54,6 +56,17 @@ class Farm:
         """Builds with ``--json``: the summary, with its status under ``status``."""
         ran = self.run("build", "--json", *words, limit=limit, **env)
         return {**ran.lines()[-1], "status": ran.status}
+
+    @contextlib.contextmanager
+    def building(self, *words: str, until: str) -> Iterator[subprocess.Popen[str]]:
+        """A build in the background in which node ``until`` runs; it is over at the end of the block."""
+        command = self.command("build", "--json", *words)
+        with subprocess.Popen(command, cwd=self.tree, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout
+            for line in process.stdout:
+                if json.loads(line).get("node") == until:
+                    break
+            yield process
 
     def package(self, name: str, build: str | None, version: str = "1.0", **keys: Any) -> Path:
         """Writes a package's folder, or writes it anew."""

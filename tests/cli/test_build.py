@@ -8,7 +8,6 @@ import json
 import os
 import shutil
 import signal
-import subprocess
 import tarfile
 import time
 from pathlib import Path
@@ -192,19 +191,13 @@ def test_the_environment_of_old_trees(farm: Farm) -> None:
 def test_ctrl_c_leaves_nothing(farm: Farm) -> None:
     farm.package("app/long", "image: box\nsteps: [sleep 1000]\n")
     farm.package("app/next", "image: box\nsteps: [touch /x]\n")
-    process = subprocess.Popen(
-        farm.command("build", "--all", "-j", "1", "--json"), cwd=farm.tree, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    with process, process.stdout as out:
-        for line in out:
-            if json.loads(line).get("node") == "app/long-1.0":
-                break
+    with farm.building("--all", "-j", "1", until="app/long-1.0") as process:
         began = time.monotonic()
         process.send_signal(signal.SIGINT)
-        summary = json.loads(out.read().splitlines()[-1])
-        assert process.wait(timeout=20) == 130
+        out, _ = process.communicate(timeout=20)
     assert time.monotonic() - began < 20
+    assert process.returncode == 130
+    summary = json.loads(out.splitlines()[-1])
     assert summary["outcome"] == "cancelled"
     assert summary["packages"] == []
     assert str(farm.store) not in Path("/proc/self/mountinfo").read_text()
@@ -213,35 +206,21 @@ def test_ctrl_c_leaves_nothing(farm: Farm) -> None:
 
 def test_status_and_log_of_a_running_job(farm: Farm) -> None:
     farm.package("app/slow", "image: box\nsteps: ['echo begin; while ! test -e /luetbuild/none; do sleep 0.1; done']\n")
-    process = subprocess.Popen(
-        farm.command("build", "--all", "--json"), cwd=farm.tree, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    with process, process.stdout as out:
-        for line in out:
-            if json.loads(line).get("node") == "app/slow-1.0":
-                break
+    with farm.building("--all", until="app/slow-1.0") as process:
         deadline = time.monotonic() + 20
         while "begin" not in farm.run("log", "app/slow").out and time.monotonic() < deadline:
             time.sleep(0.1)
         running = farm.run("status", "--json").json()["running"]
         process.send_signal(signal.SIGINT)
-        out.read()
+        process.communicate(timeout=20)
     assert [job["node"] for job in running] == ["app/slow-1.0"]
 
 
 def test_a_log_is_followed_to_its_end(farm: Farm) -> None:
     farm.package("app/slow", "image: box\nsteps: ['for i in 1 2 3 4 5 6; do echo line $i; sleep 0.3; done']\n")
-    process = subprocess.Popen(
-        farm.command("build", "--all", "--json"), cwd=farm.tree, stdout=subprocess.PIPE, text=True
-    )
-    assert process.stdout
-    with process, process.stdout as out:
-        for line in out:
-            if json.loads(line).get("node") == "app/slow-1.0":
-                break
+    with farm.building("--all", until="app/slow-1.0") as process:
         followed = farm.run("log", "-f", "app/slow-1.0")
-        out.read()
+        process.communicate(timeout=20)
     assert followed.out.splitlines() == [f"line {i}" for i in range(1, 7)]
 
 
