@@ -159,7 +159,7 @@ prelude:
 - {{{{ template "prepare" . }}}}
 {{{{- if index .Values.labels "emerge.packages" }}}}
 - |
-  install -d /package/var/lib/{{{{ .Values.name }}}} && {kind}
+  mkdir -p /package/var/lib/{{{{ .Values.name }}}} && {kind}
   echo {{{{ index .Values.labels "emerge.packages" | replace "/" "-" }}}} > /package/var/lib/{{{{ .Values.name }}}}/id
 {{{{- end }}}}
 {{{{- range $key, $value := .Values.labels }}}}

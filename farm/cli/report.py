@@ -17,16 +17,20 @@ from farm.plan.node import Plan
 SHOWN = 25
 """How many packages are listed at the most."""
 
+FAILURES = 10
+"""How many failures are told in full."""
+
 TAIL = 20
 """How many last lines of a failed job's log are shown."""
 
 
 def report(plan: Plan, summary: Summary, packages: Sequence[Delivered], store: str) -> None:
     """Failures, then packages, then one line of figures. ``store``: options that name the store, or nothing."""
-    for failed in summary.failures:
+    for failed in summary.failures[:FAILURES]:
         _failure(plan, failed, store)
-    if summary.blocked:
-        _blocked(summary)
+    if rest := summary.failures[FAILURES:]:
+        click.echo(f"and {plural(len(rest), 'more failure')}: {', '.join(failed.node for failed in rest[:SHOWN])}")
+    _blocked(plan, summary)
     if plan.unplanned:
         named = ", ".join(plan.unplanned[:5]) + (", …" if len(plan.unplanned) > 5 else "")
         click.echo(f"{plural(len(plan.unplanned), 'target')} cannot be built because of the errors above: {named}")
@@ -83,10 +87,13 @@ def describe_command(job: Job, index: int) -> str:
     return f"steps {index - before + 1} of {len(job.steps)}: {job.steps[index - before]}"
 
 
-def _blocked(summary: Summary) -> None:
-    by_cause: dict[str, list[str]] = {}
+def _blocked(plan: Plan, summary: Summary) -> None:
+    """For each failure, the packages that could not be made because of it."""
+    by_cause: dict[str, dict[str, None]] = {}
     for node, cause in summary.blocked.items():
-        by_cause.setdefault(cause, []).append(node)
-    for cause, nodes in by_cause.items():
-        more = f" and {len(nodes) - 3} more" if len(nodes) > 3 else ""
-        click.echo(f"blocked by {cause}: {', '.join(nodes[:3])}{more}")
+        package = plan.nodes[node].package or node
+        if package != plan.nodes[cause].package:
+            by_cause.setdefault(cause, {})[package] = None
+    for cause, packages in list(by_cause.items())[:FAILURES]:
+        named = ", ".join(list(packages)[:3]) + (f" and {len(packages) - 3} more" if len(packages) > 3 else "")
+        click.echo(f"blocked by {cause}: {named}")
