@@ -43,7 +43,7 @@ def busybox_root(program: Path) -> io.BytesIO:
         tar.addfile(entry, io.BytesIO(program.read_bytes()))
         for name in sorted(set(applets) - {"busybox"}):
             entry = tarfile.TarInfo(f"bin/{name}")
-            entry.type, entry.linkname = tarfile.LNKTYPE, "bin/busybox"
+            entry.type, entry.linkname, entry.mode = tarfile.LNKTYPE, "bin/busybox", 0o755
             tar.addfile(entry)
     out.seek(0)
     return out

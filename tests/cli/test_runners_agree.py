@@ -57,3 +57,26 @@ def digests(summary: dict[str, object]) -> dict[str, str]:
     packages = summary["packages"]
     assert isinstance(packages, list)
     return {package["package"]: package["sha256"] for package in packages}
+
+
+@pytest.mark.docker
+@pytest.mark.skipif(os.geteuid() != 0, reason="the docker runner reads the engine's folders as root")
+def test_a_local_docker_image_is_a_seed(farm: Farm, docker_host: str, tmp_path: Path) -> None:
+    import docker
+
+    client = docker.DockerClient(base_url=docker_host)
+    name = "farm-test/base:1"
+    try:
+        client.api.import_image(str(farm.root), repository="farm-test/base", tag="1", changes=["ENV FROM_IMAGE=yes"])
+        farm.package("app/named", "image: docker://farm-test/base:1\nsteps: ['test $FROM_IMAGE = yes && echo 1 >/x']\n")
+        farm.package("app/plain", "image: farm-test/base:1\nsteps: ['echo 2 >/x']\n")
+        sandbox = farm.build("--all", "-k", DOCKER_HOST=docker_host)
+        other = dataclasses.replace(farm, store=tmp_path / "docker-store")
+        docker_made = other.build("--all", "--runner", "docker", DOCKER_HOST=docker_host)
+    finally:
+        client.images.remove(name, force=True)
+        client.close()
+    assert [problem["code"] for problem in sandbox["problems"]] == ["unknown-image"]
+    assert list(digests(sandbox)) == ["app/named-1.0"]
+    assert list(digests(docker_made)) == ["app/named-1.0", "app/plain-1.0"]
+    assert digests(docker_made)["app/named-1.0"] == digests(sandbox)["app/named-1.0"]
