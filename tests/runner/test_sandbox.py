@@ -19,9 +19,9 @@ import pytest
 from job_bench import Bench
 
 from farm.plan.job import Job, Limits
-from farm.runner import cgroup, registry
+from farm.runner import cgroup, disk, registry
 from farm.runner.protocol import Runner
-from farm.runner.sandbox import privileges, runner, supervise
+from farm.runner.sandbox import privileges, runner
 from farm.runner.sandbox.abi import abis
 from farm.runner.sandbox.runner import Sandbox, store_name
 from farm.runner.sandbox.shell import enter
@@ -164,8 +164,8 @@ def test_equal_layers(sandbox: Bench) -> None:
 
 
 def test_reserve_of_the_disk(sandbox: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(supervise, "_RESERVE", 1 << 60)
-    monkeypatch.setattr(supervise, "_RESERVE_SHARE", 2.0)
+    monkeypatch.setattr(disk, "_RESERVE", 1 << 60)
+    monkeypatch.setattr(disk, "_RESERVE_SHARE", 2.0)
     outcome, _ = sandbox.run("sleep 100")
     assert (outcome.status, outcome.failure and outcome.failure.reason) == ("failed", "disk")
 
@@ -174,7 +174,7 @@ def test_disk_use_is_like_du(tmp_path: Path) -> None:
     (tmp_path / "a" / "b").mkdir(parents=True)
     (tmp_path / "a" / "b" / "f").write_bytes(b"x" * 100_000)
     (tmp_path / "link").symlink_to("/usr")
-    assert 100_000 <= supervise.disk_use(tmp_path) < 200_000
+    assert 100_000 <= disk.disk_use(tmp_path) < 200_000
 
 
 def test_without_cgroups(sandbox: Bench, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from farm.plan.job import Job
 from farm.runner.docker import pid1, settle, upper
-from farm.runner.sandbox.skeleton import HOSTNAME
+from farm.runner.skeleton import HOSTNAME
 from farm.spec.problem import FarmError, error
 
 if TYPE_CHECKING:

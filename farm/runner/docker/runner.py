@@ -16,17 +16,17 @@ from typing import TYPE_CHECKING
 
 from farm.plan.job import Digest, Job
 from farm.plan.node import key_document, key_of
+from farm.runner.disk import DiskGuard
 from farm.runner.docker import engine, owner, pid1, reap, upper
 from farm.runner.docker.container import Container, NotStarted, Share, created
 from farm.runner.docker.images import DEEPEST, Images, store_name
 from farm.runner.docker.pid1 import Report
 from farm.runner.docker.supervise import Watch
+from farm.runner.environment import complete_environment
+from farm.runner.layers import root_layers
 from farm.runner.log import Log, Pump
 from farm.runner.protocol import Failure, Outcome, Status
-from farm.runner.sandbox.layers import root_layers
-from farm.runner.sandbox.runner import complete_environment
-from farm.runner.sandbox.skeleton import etc_files
-from farm.runner.sandbox.supervise import DiskGuard
+from farm.runner.skeleton import etc_files
 from farm.spec.problem import error
 from farm.store.entry import FOLDER
 from farm.store.union import Union

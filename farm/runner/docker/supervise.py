@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from farm.plan.job import Limits
+from farm.runner.disk import DiskGuard
 from farm.runner.log import Pump
-from farm.runner.sandbox.supervise import DiskGuard
 from farm.spec.problem import error
 
 _TICK = 0.1

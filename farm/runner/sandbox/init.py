@@ -22,7 +22,7 @@ from pathlib import Path
 
 from farm.runner.sandbox import privileges, root, syscalls
 from farm.runner.sandbox.request import Request
-from farm.runner.sandbox.skeleton import HOSTNAME
+from farm.runner.skeleton import HOSTNAME
 
 SHELL = "/bin/sh"
 NAMESPACES = syscalls.CLONE_NEWNS | syscalls.CLONE_NEWPID | syscalls.CLONE_NEWIPC | syscalls.CLONE_NEWUTS

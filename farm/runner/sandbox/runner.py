@@ -19,28 +19,24 @@ from farm.plan.job import Job
 from farm.plan.node import key_document, key_of
 from farm.runner import cgroup
 from farm.runner.cgroup import JobGroup
+from farm.runner.disk import DiskGuard
+from farm.runner.environment import complete_environment
+from farm.runner.layers import root_layers
 from farm.runner.log import Log, Pump
 from farm.runner.protocol import Failure, Outcome, Status
 from farm.runner.rootless import is_rootless
 from farm.runner.sandbox import init
-from farm.runner.sandbox.layers import root_layers
 from farm.runner.sandbox.request import UPPER, WORK, Request
-from farm.runner.sandbox.skeleton import etc_files
 from farm.runner.sandbox.start import spawner_command
-from farm.runner.sandbox.supervise import DiskGuard, Supervisor
+from farm.runner.sandbox.supervise import Supervisor
+from farm.runner.skeleton import etc_files
 from farm.spec.problem import FarmError, error
 from farm.store.store import Store
 
-PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 MAX_LAYERS = 450
 """overlayfs takes 500 lower directories (OVL_MAX_STACK); above this they are flattened into one."""
 
 _STATUSES: dict[str, Status] = {"cancelled": "cancelled", "timeout": "timeout", "silent": "silent"}
-
-
-def complete_environment(job: Job) -> dict[str, str]:
-    """What a command of the job sees: ``job.env`` and what is added where it is unset."""
-    return {"HOME": "/root", "PATH": PATH, "FARM_CORES": str(job.limits.cores), **dict(job.env)}
 
 
 class Sandbox:

@@ -7,7 +7,7 @@ from collections.abc import Iterable
 
 from farm.plan.job import Digest, Job
 from farm.plan.node import Result, key_of
-from farm.runner.sandbox.skeleton import FOLDERS, NAMES, make_skeleton
+from farm.runner.skeleton import FOLDERS, NAMES, make_skeleton
 from farm.store.store import Store
 
 
