@@ -15,7 +15,7 @@ from typing import Protocol
 
 import click
 
-from farm.cli.deliver import deliver
+from farm.cli.deliver import deliver, prepare
 from farm.cli.report import report, report_json
 from farm.cli.session import Session, plan_options
 from farm.cli.show import print_problems
@@ -48,11 +48,16 @@ def build(plain: bool, **options: object) -> None:
     """
     ensure_privileges(sys.argv)
     session = Session.of(options)
+    prepare(session.settings.destination)
     plan = session.plan()
     print_problems(plan.problems)
     with session.store:
-        summary = _run(session, plan, plain)
+        summary = run(session, plan, _screen(session.json, plain))
         packages = deliver(plan, summary, session)
+        if session.settings.destination:
+            from farm.cli.beside import write_beside
+
+            write_beside(packages, plan, session)
     if session.json:
         report_json(plan, summary, packages)
     else:
@@ -62,16 +67,20 @@ def build(plain: bool, **options: object) -> None:
     raise SystemExit(0 if summary.outcome == "ok" and not plan.problems else 1)
 
 
-def _run(session: Session, plan: Plan, plain: bool) -> Summary:
+def run(session: Session, plan: Plan, screen: Screen) -> Summary:
+    """Runs a plan as the settings say, telling the screen, until it is done or a signal cancels it."""
     from farm.engine.journal import Journal
     from farm.engine.loop import Options, run_plan
 
     settings = session.settings
     options = Options(jobs=settings.jobs or 0, keep_going=settings.keep_going, argv=tuple(sys.argv))
-    with session.runner() as runner, Journal(session.store.root) as journal:
-        screen = _screen(session.json, plain)
-        with contextlib.closing(screen), cancelled_by_signals(screen.close) as cancel:
-            return run_plan(plan, session.store, runner, journal, options, [screen], cancel)
+    with (
+        contextlib.closing(screen),
+        session.runner() as runner,
+        Journal(session.store.root) as journal,
+        cancelled_by_signals(screen.close) as cancel,
+    ):
+        return run_plan(plan, session.store, runner, journal, options, [screen], cancel)
 
 
 def _screen(lines: bool, plain: bool) -> Screen:
@@ -99,7 +108,8 @@ def cancelled_by_signals(restore_screen: Callable[[], None]) -> Iterator[threadi
             signal.signal(number, signal.SIG_DFL)
             os.kill(os.getpid(), number)
         cancel.set()
-        os.write(2, b"\nstopping: running jobs are being stopped; once more ends at once\n")
+        with contextlib.suppress(OSError):  # the terminal may be gone
+            os.write(2, b"\nstopping: running jobs are being stopped; once more ends at once\n")
 
     numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     before = {number: signal.signal(number, handle) for number in numbers}

@@ -3,9 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import hashlib
 import os
-import shutil
 from pathlib import Path
 
 from farm.cli.session import Session
@@ -13,6 +14,10 @@ from farm.engine.summary import Summary
 from farm.plan.job import Pack
 from farm.plan.node import Plan
 from farm.plan.recipe import SUFFIX
+from farm.spec.problem import FarmError, Problem, error
+from farm.store.store import Store
+
+_CHUNK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -25,32 +30,70 @@ class Delivered:
     size: int
 
 
-def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
-    """The packages that were asked for and made. With a destination, they are put there whole or not at all."""
-    destination = session.settings.destination
-    if destination:
+def prepare(destination: Path | None) -> None:
+    """Makes the destination before anything is built. FarmError ``bad-destination`` when nothing can be put there."""
+    if destination is None:
+        return
+    try:
         destination.mkdir(parents=True, exist_ok=True)
+        writable = os.access(destination, os.W_OK | os.X_OK)
+    except OSError as failure:
+        raise error("bad-destination", f"{destination}: {failure.strerror}") from failure
+    if not writable:
+        raise error("bad-destination", f"{destination} cannot be written to")
+
+
+def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
+    """The packages that were asked for and made. With a destination, they are put there whole or not at all.
+
+    FarmError with all that could not be put there: ``damaged-blob``, ``not-delivered``.
+    """
+    destination = session.settings.destination
+    prepare(destination)
     names = {str(package): package.fingerprint for package in session.tree.packages}
     packages = []
+    problems: list[Problem] = []
     for node in plan.targets:
         result, action = summary.made.get(node), plan.nodes[node].action
         if result is None or result.package is None or not isinstance(action, Pack):
             continue
         package = plan.nodes[node].package or node
-        file = session.store.blob_path(result.package)
-        if destination:
-            name = f"{names[package]}.package.tar{SUFFIX[action.compression]}"
-            file = _put(file, destination / name)
-        packages.append(Delivered(package, file, result.package, result.size))
+        try:
+            file = session.store.blob_path(result.package)
+            if destination:
+                name = f"{names[package]}.package.tar{SUFFIX[action.compression]}"
+                file = _put(session.store, result.package, destination / name)
+        except FarmError as failure:
+            problems += failure.problems
+        else:
+            packages.append(Delivered(package, file, result.package, result.size))
+    if problems:
+        raise FarmError(problems)
     return packages
 
 
-def _put(blob: Path, file: Path) -> Path:
-    """Copies a blob to a file, unless the same bytes seem to be there, switching in one step."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
+def _put(store: Store, digest: str, file: Path) -> Path:
+    """Copies a blob to a file, switching in one step, and only when the bytes are right."""
+    part = file.with_name(f".{digest[:16]}.{os.getpid()}")
     try:
-        shutil.copyfile(blob, part)
+        if _copy(store.blob_path(digest), part) != digest:
+            aside = store.put_aside("blob", digest)
+            hint = "build once more: it is made again"
+            raise error("damaged-blob", f"the package {file.name} was damaged in the store: see {aside}", hint=hint)
         part.replace(file)
+    except OSError as failure:
+        raise error("not-delivered", f"{file}: {failure.strerror}") from failure
     finally:
-        part.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            part.unlink()
     return file
+
+
+def _copy(blob: Path, part: Path) -> str:
+    """Copies a file; the sha256 of what was copied."""
+    digest = hashlib.sha256()
+    with open(blob, "rb") as source, open(part, "wb") as out:
+        while data := source.read(_CHUNK):
+            digest.update(data)
+            out.write(data)
+    return digest.hexdigest()

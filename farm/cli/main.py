@@ -26,6 +26,10 @@ COMMANDS = {
     "df": ("farm.cli.storage", "Show what the store holds."),
     "gc": ("farm.cli.storage", "Remove what was not used for longest from the store."),
     "verify": ("farm.cli.storage", "Check everything in the store against its digest."),
+    "wagon": ("farm.cli.wagon", "Make, verify, compare, prune and serve wagons (package repositories)."),
+    "key": ("farm.cli.key", "Make, show and trust the keys that sign wagons."),
+    "rootfs": ("farm.cli.rootfs", "Make root file systems, tarballs and images out of packages."),
+    "anise": ("farm.cli.anise", "Install and manage packages of wagons, with anise's (luet's) commands."),
     "anise-build": ("farm.cli.anise_build", "Stand in for anise-build (luet-build), with its commands and flags."),
 }
 """Name of a command → its module and what it is for."""
@@ -60,3 +64,23 @@ def main() -> None:
 
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)
+    except Exception as failure:
+        if (reason := _from_outside(failure)) is None:
+            raise
+        from farm.cli.show import print_problems
+        from farm.spec.problem import Problem
+
+        print_problems([Problem("system-error", reason)])
+        sys.exit(1)
+
+
+def _from_outside(failure: Exception) -> str | None:
+    """What the system or the database says is wrong; None for a fault of the farm's own."""
+    if isinstance(failure, FileNotFoundError) and not failure.filename:
+        return "the current folder is gone"
+    if isinstance(failure, OSError) and failure.strerror:
+        return f"{failure.filename}: {failure.strerror}" if failure.filename else failure.strerror
+    sqlite3 = sys.modules.get("sqlite3")
+    if sqlite3 and isinstance(failure, sqlite3.OperationalError):
+        return f"the store's database: {failure}"
+    return None

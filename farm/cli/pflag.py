@@ -8,15 +8,20 @@ Source of the rules: github.com/spf13/pflag, "Command line flag syntax". A switc
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any, TypeVar
 
 import click
 
 from farm.cli.lazy import LazyGroup
 
-USAGE = 255
-"""Status of wrong usage: cobra programs call ``os.Exit(-1)``."""
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class WrongUsage(click.UsageError):
+    """Wrong usage, with the status that cobra programs give: they call ``os.Exit(-1)``."""
+
+    exit_code = 255
 
 
 class GoCommand(click.Command):
@@ -44,18 +49,18 @@ class GoGroup(LazyGroup):
             return super().resolve_command(ctx, args)
 
 
-def switch(*names: str, default: bool = False, help: str = "") -> Any:
-    """An option for a flag that is true or false."""
-    return click.option(*names, type=bool, default=default, metavar="", help=help)
+def switch(*names: str, help: str, **options: Any) -> Callable[[Command], Command]:
+    """An option for a flag that is true or false (the default)."""
+    return click.option(*names, type=bool, metavar="", help=help, **{"default": False, **options})
 
 
-def words(*names: str, help: str = "", **options: Any) -> Any:
+def words(*names: str, help: str) -> Callable[[Command], Command]:
     """An option for a flag that may be given several times, and several values at once between commas."""
 
     def split(_context: click.Context, _option: click.Parameter, values: tuple[str, ...]) -> tuple[str, ...]:
         return tuple(part for value in values for part in value.split(",") if part)
 
-    return click.option(*names, multiple=True, callback=split, help=help, **options)
+    return click.option(*names, multiple=True, callback=split, help=help)
 
 
 def spelled_out(command: click.Command, ctx: click.Context, args: list[str], *, interspersed: bool = True) -> list[str]:
@@ -120,5 +125,4 @@ def _as_cobra() -> Iterator[None]:
     try:
         yield
     except click.UsageError as problem:
-        problem.exit_code = USAGE
-        raise
+        raise WrongUsage(problem.format_message(), problem.ctx) from problem

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import click
 
 from farm.cli.deliver import Delivered
-from farm.cli.show import duration, plural, size, table, why
+from farm.cli.show import duration, plural, printable, shortened, size, table, why
 from farm.engine.summary import Failed, Summary, summary_to_json
 from farm.plan.job import Job
 from farm.plan.node import Plan
@@ -58,6 +58,10 @@ def _figures(summary: Summary) -> str:
     return f"{outcome} in {duration(summary.wall)} (cpu {duration(summary.cpu)}): {counts or 'nothing to do'}; {cached}"
 
 
+def _share(summary: Summary) -> str:
+    return f"; {summary.cached:.0%} from the cache" if summary.made else ""
+
+
 def _failure(plan: Plan, failed: Failed, store: str) -> None:
     click.echo(f"{click.style(failed.node, bold=True)}: {click.style(failed.status, fg='red', bold=True)}")
     if failed.failure:
@@ -65,7 +69,7 @@ def _failure(plan: Plan, failed: Failed, store: str) -> None:
         if step := _step(plan, failed):
             click.echo(f"  step:  {step}")
     for line in failed.tail[-TAIL:]:
-        click.echo(f"  | {line}")
+        click.echo(f"  | {printable(line)}")
     if failed.log:
         click.echo(f"  log:   {failed.log}")
     if failed.failure and failed.failure.root:
@@ -83,8 +87,8 @@ def describe_command(job: Job, index: int) -> str:
     """`steps 2 of 3: make install`."""
     before = len(job.prelude)
     if index < before:
-        return f"prelude {index + 1} of {before}: {job.prelude[index]}"
-    return f"steps {index - before + 1} of {len(job.steps)}: {job.steps[index - before]}"
+        return f"prelude {index + 1} of {before}: {shortened(job.prelude[index])}"
+    return f"steps {index - before + 1} of {len(job.steps)}: {shortened(job.steps[index - before])}"
 
 
 def _blocked(plan: Plan, summary: Summary) -> None:

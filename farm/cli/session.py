@@ -138,6 +138,10 @@ class Session:
 
         UsageError without a target; FarmError ``unknown-target`` for what is in no tree, all of them at once.
         """
+        return self.plan_of(self._wanted(), everything=self.everything)
+
+    def plan_of(self, wanted: Sequence[PackageId], *, everything: bool = False) -> Plan:
+        """The plan of these packages. ``everything``: what hides a package of the trees is a problem, too."""
         from farm.plan.make import Options, make_plan
 
         settings = self.settings
@@ -146,8 +150,8 @@ class Session:
             raise error("bad-compression", f"{compression!r} is no compression", hint="write none, gzip or zstd")
         images = _images(settings)
         options = Options(settings.platform, settings.network, compression, images)  # type: ignore[arg-type]
-        plan = make_plan(self.tree, self._wanted(), options)
-        if not self.everything:
+        plan = make_plan(self.tree, wanted, options)
+        if not everything:
             return plan
         nameless = [p for p in self.tree.problems if p.severity == "error" and not p.package]
         return dataclasses.replace(plan, problems=(*nameless, *plan.problems))

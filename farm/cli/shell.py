@@ -27,16 +27,18 @@ def shell(job: str, command: tuple[str, ...], **options: object) -> None:
     ensure_privileges(sys.argv)
     with open_journal(options) as journal:
         found = journal.latest(job)
-    store = open_store(options)
-    upper = store.failed_root(found.key) if found else None
-    document = store.document(found.key) if found else None
-    if found is None or upper is None or document is None:
-        state = (
-            f"{found.node} has no failed root here (its last run: {found.status})" if found else f"no job {job!r} here"
-        )
-        raise click.ClickException(f"{state}; `farm history` lists what was run")
-    failed = job_of(document)
-    if found.failure and found.failure.get("command", -1) >= 0:
-        click.echo(f"{found.node}: failed at {describe_command(failed, found.failure['command'])}", err=True)
-        click.echo(f"why: {found.failure.get('reason')}; log: {found.log}", err=True)
-    raise SystemExit(enter(failed, store, upper, command or ("/bin/sh",)))
+    with open_store(options) as store:
+        upper = store.failed_root(found.key) if found else None
+        document = store.document(found.key) if found else None
+        if found is None or upper is None or document is None:
+            state = (
+                f"{found.node} has no failed root here (its last run: {found.status})"
+                if found
+                else f"no job {job!r} here"
+            )
+            raise click.ClickException(f"{state}; `farm history` lists what was run")
+        failed = job_of(document)
+        if found.failure and found.failure.get("command", -1) >= 0:
+            click.echo(f"{found.node}: failed at {describe_command(failed, found.failure['command'])}", err=True)
+            click.echo(f"why: {found.failure.get('reason')}; log: {found.log}", err=True)
+        raise SystemExit(enter(failed, store, upper, command or ("/bin/sh",)))

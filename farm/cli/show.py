@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -11,6 +12,9 @@ import click
 
 from farm.runner.protocol import Failure
 from farm.spec.problem import Problem
+
+_ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
+"""Terminal escape sequences (ECMA-48): CSI, OSC, and those of two characters."""
 
 
 def print_problems(problems: Iterable[Problem], *, err: bool = True) -> None:
@@ -31,6 +35,18 @@ def render_problem(problem: Problem) -> str:
 def print_json(value: Any) -> None:
     """One JSON document on standard output."""
     click.echo(json.dumps(value, indent=2, ensure_ascii=False))
+
+
+def printable(text: str) -> str:
+    """A line of a log without escape sequences and control characters, with which a job could trouble the terminal."""
+    return "".join(c if c.isprintable() or c == "\t" else " " for c in _ESCAPE.sub("", text))
+
+
+def shortened(text: str, lines: int = 20, characters: int = 2000) -> str:
+    """The beginning of a text that is too long to be shown, and how much is left out."""
+    shown = "\n".join(text.splitlines()[:lines])[:characters]
+    left = len(text.rstrip()) - len(shown)
+    return f"{shown} … ({left} more characters)" if left > 0 else shown
 
 
 def size(count: float) -> str:

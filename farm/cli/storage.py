@@ -18,8 +18,8 @@ from farm.spec.quantity import parse_size
 @store_options
 def df(**options: object) -> None:
     """Show what the store holds, by kind."""
-    store = open_store(options)
-    sizes = store.df()
+    with open_store(options) as store:
+        sizes = store.df()
     if options["json"]:
         print_json({"store": str(store.root), **sizes})
     else:
@@ -39,8 +39,8 @@ def gc(keep: str | None, free: str | None, dry_run: bool, **options: object) -> 
     Without --keep and --free only leftovers of dead processes go.
     """
     ensure_privileges(sys.argv)
-    store = open_store(options)
-    done = store.gc(parse_size(keep) if keep else None, parse_size(free) if free else None, dry_run=dry_run)
+    with open_store(options) as store:
+        done = store.gc(parse_size(keep) if keep else None, parse_size(free) if free else None, dry_run=dry_run)
     if options["json"]:
         print_json(dataclasses.asdict(done))
     else:
@@ -53,7 +53,8 @@ def gc(keep: str | None, free: str | None, dry_run: bool, **options: object) -> 
 def verify(**options: object) -> None:
     """Check everything in the store against its digest; damaged objects are put aside and made again."""
     ensure_privileges(sys.argv)
-    problems = open_store(options).verify()
+    with open_store(options) as store:
+        problems = store.verify()
     if options["json"]:
         print_json([problem.to_json() for problem in problems])
     else:

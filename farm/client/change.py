@@ -46,7 +46,8 @@ class Change:
     ``install``: new packages, dependencies first. ``remove``: those that go, dependents first (with all their
     files). ``replace``: (old, new) of the same ``category/name`` (other version, or the same again), dependencies
     first. ``order``: identities of all that arrives, new and replacing, dependencies first: the order in which
-    finalizers run. ``requested``: those of them that the user asked for. ``reasons``: why each of all these.
+    finalizers run. ``requested``: those of them that the user asked for. ``present``: what the user asked for and is
+    there already. ``reasons``: why each of all these.
     """
 
     install: tuple[Candidate, ...] = ()
@@ -54,6 +55,7 @@ class Change:
     replace: tuple[tuple[Installed, Candidate], ...] = ()
     order: tuple[PackageId, ...] = ()
     requested: frozenset[PackageId] = frozenset()
+    present: tuple[Installed, ...] = ()
     reasons: Mapping[PackageId, str] = dataclasses.field(default_factory=dict)
 
     @property

@@ -184,7 +184,7 @@ def _read(document: Any, file: Path | None) -> ClientConfig:
         finalizer_envs=document.finalizer_envs(),
         concurrency=max(1, document.number("general.concurrency")),
         multifetch=max(1, document.number("general.client_multifetch")),
-        timeout=float(document.number("general.client_timeout")),
+        timeout=_timeout(document),
         insecure=document.variable("INSECURE") == "1",
         same_owner=document.flag("general.same_owner"),
         overwrite_dir_perms=document.flag("general.overwrite_dir_perms"),
@@ -193,3 +193,9 @@ def _read(document: Any, file: Path | None) -> ClientConfig:
         assume_yes=document.switch("YES"),
         document=document.resolved(),
     )
+
+
+def _timeout(document: Any) -> float:
+    """Seconds for one file: ``HTTP_TIMEOUT``, or ``general.client_timeout``."""
+    written = document.variable("HTTP_TIMEOUT")
+    return float(written if written.isdigit() else document.number("general.client_timeout"))

@@ -151,8 +151,17 @@ class Document:
         out: dict[str, Any] = {}
         for key in self._defaults:
             folder, _, name = key.rpartition(".")
-            (out.setdefault(folder, {}) if folder else out)[name] = self.value(key)
+            (out.setdefault(folder, {}) if folder else out)[name] = self._typed(key)
         return {**{key: value for key, value in self.data.items() if key not in out}, **out}
+
+    def _typed(self, key: str) -> Any:
+        """What holds for a key, of its default's type."""
+        default = self._defaults[key]
+        if isinstance(default, bool):
+            return self.flag(key)
+        if isinstance(default, int):
+            return self.number(key)
+        return list(self.texts(key)) if isinstance(default, list) else self.text(key)
 
     def _bad(self, key: str, value: object, wanted: str) -> None:
         self.problems.append(Problem("bad-config", f"{key} is {value!r}, but should be {wanted}"))

@@ -6,8 +6,9 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import json
+import os
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -28,7 +29,7 @@ CREATE TABLE packages (
     runtime TEXT NOT NULL, finalizer TEXT, directories TEXT NOT NULL,
     UNIQUE (category, name, version));
 CREATE TABLE files (
-    path TEXT NOT NULL, package INTEGER NOT NULL REFERENCES packages ON DELETE CASCADE, digest TEXT NOT NULL,
+    path BLOB NOT NULL, package INTEGER NOT NULL REFERENCES packages ON DELETE CASCADE, digest TEXT NOT NULL,
     PRIMARY KEY (package, path)) WITHOUT ROWID;
 CREATE INDEX files_by_path ON files (path);
 CREATE TABLE transactions (number INTEGER PRIMARY KEY, name TEXT NOT NULL);
@@ -151,17 +152,18 @@ class Database:
         found = self.owners([path])
         return found.get(path.lstrip("/"))
 
-    def owners(self, paths: Iterable[str]) -> dict[str, PackageId]:
-        """Path (without leading slash) → its package, of those of ``paths`` that have one."""
+    def owners(self, paths: Iterable[str], without: Collection[PackageId] = ()) -> dict[str, PackageId]:
+        """Path (without leading slash) → its package, of those of ``paths`` that have one not among ``without``."""
         sql = (
             "SELECT category, name, version FROM files JOIN packages ON packages.number = files.package"
-            " WHERE path = ? ORDER BY packages.number LIMIT 1"
+            " WHERE path = ? ORDER BY packages.number"
         )
         found = {}
         for path in paths:
-            row = self._db.execute(sql, (path.lstrip("/"),)).fetchone()
-            if row:
-                found[path.lstrip("/")] = PackageId(*row)
+            holders = (PackageId(*row) for row in self._db.execute(sql, (os.fsencode(path.lstrip("/")),)))
+            owner = next((holder for holder in holders if holder not in without), None)
+            if owner is not None:
+                found[path.lstrip("/")] = owner
         return found
 
     def paths(self) -> Iterator[tuple[str, PackageId]]:
@@ -169,7 +171,7 @@ class Database:
         rows = self._db.execute("SELECT number, category, name, version FROM packages")
         packages = {row[0]: PackageId(*row[1:]) for row in rows}
         for path, package in self._db.execute("SELECT path, package FROM files"):
-            yield path, packages[package]
+            yield os.fsdecode(path), packages[package]
 
     def add(self, package: Installed) -> None:
         """Registers a package in the place of the same version of it, if there is one."""
@@ -185,7 +187,7 @@ class Database:
         )
         marks = ", ".join("?" * len(values))
         number = self._db.execute(f"INSERT INTO packages ({_COLUMNS}) VALUES (NULL, {marks})", values).lastrowid
-        rows = ((number, path, package.digests.get(path, "")) for path in dict.fromkeys(package.files))
+        rows = ((number, os.fsencode(path), package.digests.get(path, "")) for path in dict.fromkeys(package.files))
         self._db.executemany("INSERT INTO files (package, path, digest) VALUES (?, ?, ?)", rows)
 
     def remove(self, package: PackageId) -> None:
@@ -226,16 +228,16 @@ class Database:
         row: tuple[Any, ...] | None = self._db.execute(sql, dataclasses.astuple(package)).fetchone()
         return row
 
-    def _all_files(self) -> dict[int, list[tuple[str, str]]]:
-        found: dict[int, list[tuple[str, str]]] = {}
+    def _all_files(self) -> dict[int, list[tuple[bytes, str]]]:
+        found: dict[int, list[tuple[bytes, str]]] = {}
         for package, path, digest in self._db.execute("SELECT package, path, digest FROM files ORDER BY package, path"):
             found.setdefault(package, []).append((path, digest))
         return found
 
 
-def _installed(row: tuple[Any, ...], files: Iterable[tuple[str, str]]) -> Installed:
+def _installed(row: tuple[Any, ...], files: Iterable[tuple[bytes, str]]) -> Installed:
     _, category, name, version, repository, requested, sha256, runtime, finalizer, directories = row
-    held = tuple(files)
+    held = [(os.fsdecode(path), digest) for path, digest in files]
     return Installed(
         PackageId(category, name, version),
         repository,
@@ -250,4 +252,4 @@ def _installed(row: tuple[Any, ...], files: Iterable[tuple[str, str]]) -> Instal
 
 
 def _json(value: Any) -> str:
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, default=dict)
+    return json.dumps(value, sort_keys=True, default=dict)

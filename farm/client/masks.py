@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Which packages of wagons are not to be used: the rules of ``packages_maskdir``.
 
-A rule is a Gentoo atom: ``category/name``, ``>=category/name-2.0``, ``category/name::repository``. Slots and use flags in
-a rule are not looked at, as packages of a wagon have none.
+A rule is a Gentoo atom: ``category/name``, ``>=category/name-2.0``, ``category/name::repository``. Slots and use
+flags in a rule are not looked at, as packages of a wagon have none.
 """
 
 from __future__ import annotations

@@ -17,7 +17,8 @@ from farm.spec.explain import explain
 from farm.spec.index import Index
 from farm.spec.model import PackageId, Requirement
 from farm.spec.question import Question
-from farm.spec.search import GOALS, Hopeless, Want, search
+from farm.spec.search import Hopeless, search
+from farm.spec.world import GOALS, Want
 
 SYSTEM = "this system"
 """Who asks for what is wanted, in explanations."""
@@ -65,7 +66,7 @@ class Wish(Question[Offer]):
         self._prefer = prefer
         self._known: dict[int, tuple[Want, ...]] = {}
         self._rivals: dict[int, frozenset[int]] = {}
-        super().__init__(Closures(index, lambda offer: offer.requires), roots, SYSTEM)
+        super().__init__(Closures(index, self._requires), roots, SYSTEM)
         goals = [tuple(n for n in want if n in only.get(at, want)) for at, want in enumerate(self.goals)]
         kept = [Requirement(one.category, one.name) for one in keep]
         self.roots = (*roots, *kept)
@@ -89,6 +90,18 @@ class Wish(Question[Offer]):
             self._rivals[number] = found
         return self._rivals[number]
 
+    def below(self, number: int, chosen: set[int]) -> list[int]:
+        """What of the chosen satisfies the wants of a package."""
+        found = (next((n for n in want if n in chosen), None) for want in self.wants(number))
+        return [n for n in found if n is not None]
+
+    def _requires(self, offer: Offer) -> tuple[Requirement, ...]:
+        """What a package needs. What one that stays misses already, it goes on missing."""
+        if not offer.stays:
+            return offer.requires
+        packages, fitting = self.index.packages, self.index.fitting
+        return tuple(one for one in offer.requires if any(packages[n].installed for n in fitting(one)))
+
     def _ordered(self, want: Want) -> Want:
         return want if len(want) < 2 else tuple(sorted(want, key=self._prefer))
 
@@ -100,31 +113,26 @@ class Wish(Question[Offer]):
             raise explain(self, hopeless) from None
 
 
-def in_order(wish: Wish, chosen: set[int]) -> list[int]:
-    """What was chosen, dependencies first as far as cycles allow; of equals, in the index' order.
+def in_order(chosen: Iterable[int], below: Callable[[int], Iterable[int]]) -> list[int]:
+    """What was chosen, dependencies first as far as cycles allow; those that are alike, lowest number first.
 
-    Depth first from the lowest number on: in a cycle, who is met first comes last.
+    Depth first from the lowest number on: of a cycle, who is met first comes last.
     """
+    wanted = set(chosen)
     done: dict[int, None] = {}
-    for start in sorted(chosen):
-        _visit(start, lambda n: _satisfying(wish, n, chosen), done)
-    return list(done)
-
-
-def _satisfying(wish: Wish, number: int, chosen: set[int]) -> list[int]:
-    return [n for want in wish.wants(number) for n in (next((m for m in want if m in chosen), None),) if n is not None]
+    for start in sorted(wanted):
+        _visit(start, below, done)
+    return [n for n in done if n in wanted]
 
 
 def _visit(start: int, below: Callable[[int], Iterable[int]], done: dict[int, None]) -> None:
     entered: set[int] = set()
-    stack = [start]
+    stack = [(start, False)]
     while stack:
-        number = stack.pop()
-        if number in done:
-            continue
-        if number in entered:
+        number, leaving = stack.pop()
+        if leaving:
             done[number] = None
-            continue
-        entered.add(number)
-        stack.append(number)
-        stack.extend(n for n in sorted(below(number), reverse=True) if n not in done and n not in entered)
+        elif number not in done and number not in entered:
+            entered.add(number)
+            stack.append((number, True))
+            stack.extend((n, False) for n in sorted(below(number), reverse=True))

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import errno
+import sqlite3
 import threading
 import time
 import traceback
@@ -91,7 +94,7 @@ class Maker:
         try:
             last = self._with_lock(ticket)
         except Exception as failure:  # noqa: BLE001  nobody would hear of it, and the run would wait forever
-            reason = "".join(traceback.format_exception(failure))
+            reason = _disk_full(failure) or "".join(traceback.format_exception(failure))
             last = Made(ticket, "infra", failure=Failure(-1, None, reason))
         self.tell(last)
 
@@ -143,8 +146,9 @@ class Maker:
             again = error.transient and not cancelled
             return Made(ticket, status, failure=Failure(-1, None, str(error)), again=again)
         except Exception as error:  # noqa: BLE001  a fault of the farm's own must not end the others' work
-            _append(log, traceback.format_exc())
-            return Made(ticket, "infra", failure=Failure(-1, None, f"{type(error).__name__}: {error}"))
+            full = _disk_full(error)
+            _append(log, f"{full}\n" if full else traceback.format_exc())
+            return Made(ticket, "infra", failure=Failure(-1, None, full or f"{type(error).__name__}: {error}"))
 
     def _by_kind(self, ticket: Ticket, log: Path) -> Made:
         action, store = ticket.action, self.store
@@ -197,6 +201,13 @@ def _last_result(state: RetryCallState) -> Made:
     return made
 
 
+def _disk_full(error: Exception) -> str:
+    """What to say when the store's disk is full, which any of its files may be the first to meet; else nothing."""
+    of_file = isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT)
+    of_database = isinstance(error, sqlite3.OperationalError) and "disk is full" in str(error)
+    return "the store's disk is full: see `farm df` and `farm gc`" if of_file or of_database else ""
+
+
 def _append(log: Path, text: str) -> None:
-    with open(log, "a", encoding="utf-8", errors="replace") as out:
+    with contextlib.suppress(OSError), open(log, "a", encoding="utf-8", errors="replace") as out:
         out.write(text)

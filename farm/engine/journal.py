@@ -18,7 +18,7 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +34,7 @@ from farm.engine.events import (
 from farm.engine.history import History, atom
 from farm.engine.logs import remove_logs
 from farm.engine.process import alive, me
-from farm.spec.problem import error
+from farm.spec.problem import FarmError, error
 
 VERSION = 1
 _SCHEMA = """
@@ -54,20 +54,40 @@ CREATE INDEX events_by_run ON events(run);
 """
 
 
+def _open(path: Path) -> sqlite3.Connection:
+    try:
+        database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
+    except sqlite3.DatabaseError as problem:
+        raise _unusable(path, problem) from problem
+    database.row_factory = sqlite3.Row
+    return database
+
+
+def _unusable(path: Path, problem: Exception) -> FarmError:
+    if isinstance(problem, sqlite3.OperationalError):
+        hint = "see whether its disk is full, and whether you may write there"
+        return error("journal-unavailable", f"{path}: {problem}", hint=hint)
+    hint = "move the file away: only the history of runs and the estimates are in it"
+    return error("journal-damaged", f"{path}: {problem}", hint=hint)
+
+
 class Journal(History):
-    """The journal of the store in folder ``root``. FarmError ``journal-version``: a newer farm made it."""
+    """The journal of the store in folder ``root``.
+
+    FarmError ``journal-version``: a newer farm made it; ``journal-damaged``, ``journal-unavailable``.
+    """
 
     def __init__(self, root: Path) -> None:
         self.root = root
         root.mkdir(parents=True, exist_ok=True)
-        path = root / "journal.db"
-        database = sqlite3.connect(path, timeout=60, isolation_level=None, check_same_thread=False)
-        database.row_factory = sqlite3.Row
-        super().__init__(database)
+        super().__init__(_open(root / "journal.db"))
         try:
             self._prepare()
+        except sqlite3.DatabaseError as problem:
+            self._db.close()
+            raise _unusable(root / "journal.db", problem) from problem
         except BaseException:
-            database.close()
+            self._db.close()
             raise
         self._rows: list[tuple[str, Sequence[Any]]] = []
         self._cached: Counter[str] = Counter()
@@ -80,9 +100,10 @@ class Journal(History):
         self.close()
 
     def close(self) -> None:
-        """Writes what is left and closes the database."""
+        """Writes what is left, where that can be, and closes the database."""
         try:
-            self.flush()
+            with suppress(sqlite3.OperationalError):
+                self.flush()
         finally:
             self._db.close()
 
@@ -200,6 +221,7 @@ class Journal(History):
         if version == 0:
             self._create()
         self._db.execute("PRAGMA synchronous = NORMAL")
+        self._db.execute("SELECT 1 FROM runs, executions, keys, events LIMIT 0")
 
     def _create(self) -> None:
         """Two farms may come here at once, and SQLite cannot wait for the change to WAL: hence the file lock."""

@@ -292,14 +292,17 @@ class _Run:
         return name, node.package, kind_of(node)
 
     def _tell(self, event: Event) -> None:
-        for listener in self.listeners:
+        for listener in list(self.listeners):
             try:
                 listener(event)
+            except OSError as failure:  # a closed pipe, a lost terminal: it is told no more
+                _log.error("the run goes on without a screen: %s", failure)
+                self.listeners.remove(listener)
             except Exception:  # noqa: BLE001  a screen that breaks must not end the build
                 _log.exception("a listener failed on %s", type(event).__name__)
 
     def _flush(self) -> None:
         try:
             self.journal.flush()
-        except Exception:  # noqa: BLE001  what was made is safe in the store
-            _log.exception("the journal cannot be written; the run goes on")
+        except Exception as failure:  # noqa: BLE001  what was made is safe in the store
+            _log.error("the journal cannot be written; the run goes on: %s", failure)

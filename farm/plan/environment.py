@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The environment of a job: ``env`` entries of specs are arguments of Dockerfile ``ENV`` instructions.
 
-Source of the rules: Dockerfile reference, "ENV" and "Environment replacement". ``A=1 B="x y"``,
-``A some words``, quotes, backslashes, ``$A``, ``${A}``, ``${A:-word}`` and ``${A:+word}``.
+Source of the rules: Dockerfile reference, "Environment replacement": quotes, backslashes, ``$A``, ``${A}``,
+``${A:-word}`` and ``${A:+word}``. How an entry is taken apart: farm/spec/assignment.py.
 """
 
 from __future__ import annotations
@@ -10,10 +10,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
-from farm.spec.problem import error
+from farm.spec.assignment import assignments
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
-_WORD = re.compile(r"""(?:[^\s"'\\]|\\.|"(?:[^"\\]|\\.)*"|'[^']*')+""", re.DOTALL)
 _BRACES = re.compile(r"\$\{([A-Za-z_][A-Za-z0-9_]*)(?::([-+])((?:[^{}]|\{[^{}]*\})*))?\}")
 
 
@@ -28,33 +27,6 @@ def evaluate(lines: Iterable[str], base: Mapping[str, str]) -> dict[str, str]:
         for name, value in assignments(line):
             env[name] = _expand(value, before)
     return env
-
-
-def assignments(line: str) -> list[tuple[str, str]]:
-    """Names and raw values of one ``ENV`` argument. FarmError ``bad-env``."""
-    text = line.strip()
-    first = _NAME.match(text)
-    if first is None:
-        raise _bad(line)
-    rest = text[first.end() :]
-    if rest[:1].isspace():
-        return [(first.group(), rest.strip())]
-    pairs = []
-    position = 0
-    while position < len(text):
-        match = _WORD.match(text, position)
-        name, equals, value = match.group().partition("=") if match else ("", "", "")
-        if match is None or not equals or not _NAME.fullmatch(name):
-            raise _bad(line)
-        pairs.append((name, value))
-        position = match.end()
-        position += len(text[position:]) - len(text[position:].lstrip())
-    return pairs
-
-
-def _bad(line: str) -> Exception:
-    hint = 'write NAME=value, and quote a value that has spaces: NAME="a b"'
-    return error("bad-env", f"{line!r} is no environment entry", hint=hint)
 
 
 def _expand(value: str, env: Mapping[str, str]) -> str:

@@ -68,11 +68,13 @@ class ArchiveInput:
     """An archive (tar with any of gz, bz2, xz, zst, or zip, deb) unpacked into folder ``dest``.
 
     ``strip`` leading path components are removed; entries with fewer are left out. Owners become 0:0.
+    ``origin`` as in `FileInput`.
     """
 
     digest: Ref
     dest: str
     strip: int = 0
+    origin: str | None = dataclasses.field(default=None, compare=False)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -31,8 +31,9 @@ from farm.plan.job import (
 )
 from farm.plan.node import Node
 from farm.plan.shell import shell_text
+from farm.spec.assignment import assignment
 from farm.spec.model import Build, CopyFrom, Package, Requirement, Source, Tree
-from farm.spec.problem import FarmError, Problem
+from farm.spec.problem import FarmError, Place, Problem
 
 Compression = Literal["none", "gzip", "zstd"]
 
@@ -163,7 +164,7 @@ class Recipe:
         return tuple(sorted(self.below, key=lambda stack: (stack.id.partition("/")[2], stack.id)))
 
     def _image(self, image: str) -> tuple[tuple[Made, ...], tuple[str, ...]]:
-        seed = self.options.images.seed(image, self.options.platform, self.package.place)
+        seed = self.options.images.seed(image, self.options.platform, self._place)
         if seed.kind == "scratch":
             return (), ()
         name = self.planner.nodes.add(Node(seed_node_id(seed), seed))
@@ -174,9 +175,9 @@ class Recipe:
         below = _union(stack.env for stack in self._sorted_below) if inherits else ()
         identity = self.package.id
         own = (
-            f"PACKAGE_NAME='{identity.name}'",
-            f"PACKAGE_VERSION='{identity.version}'",
-            f"PACKAGE_CATEGORY='{identity.category}'",
+            assignment("PACKAGE_NAME", identity.name),
+            assignment("PACKAGE_VERSION", identity.version),
+            assignment("PACKAGE_CATEGORY", identity.category),
             *self.build.env,
         )
         return (*below, (str(identity), own))
@@ -240,7 +241,8 @@ class Recipe:
             found = self.planner.retrieved(pattern, self.options.compression)
             inputs += [self._added(name, Made(stack.pack, "package")) for name, stack in found]
             own = [file for file in self.package.files if fnmatch.fnmatchcase(file.path, pattern) and file.sha256]
-            inputs += [ArchiveInput(file.sha256, WORKDIR) for file in own if file.path.endswith(_EXTRACTED_BY_ADD)]
+            archives = [file for file in own if file.path.endswith(_EXTRACTED_BY_ADD)]
+            inputs += [ArchiveInput(file.sha256, WORKDIR, origin=file.origin) for file in archives]
             if not found and not own:
                 hint = "the name of a package's tarball is NAME-CATEGORY-VERSION.package.tar" + SUFFIX["zstd"]
                 raise self._wrong("retrieve-nothing", f"no package's tarball matches {pattern!r}", hint)
@@ -322,7 +324,12 @@ class Recipe:
 
     def _wrong(self, code: str, message: str, hint: str = "") -> FarmError:
         identity = str(self.package.id)
-        return FarmError(Problem(code, f"{identity}: {message}", self.package.place, hint, package=identity))
+        return FarmError(Problem(code, f"{identity}: {message}", self._place, hint, package=identity))
+
+    @property
+    def _place(self) -> Place:
+        """The build.yaml, or where the package is defined when there is none."""
+        return Place(f"{self.package.folder}/build.yaml") if self.package.build else self.package.place
 
 
 def _union(parts: Iterable[tuple[T, ...]]) -> tuple[T, ...]:

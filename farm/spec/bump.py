@@ -12,7 +12,7 @@ import re
 import yaml
 
 from farm.spec.model import PackageId
-from farm.spec.problem import FarmError, Place, Problem, error
+from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.version import Version
 from farm.spec.yamltext import TEXT, Parsed, parse
 
@@ -21,9 +21,9 @@ _IDENTITY = {"name": TEXT, "category": TEXT, "version": TEXT}
 
 
 def bump_version(version: str) -> str:
-    """The version of the next build: ``1.0`` → ``1.0+1``, ``1.0+1`` → ``1.0+2``, ``1.0+pre.3`` → ``1.0+pre.4``.
+    """The version of the next build: ``1.0`` → ``1.0+1`` → ``1.0+2``, ``1.0+pre.3`` → ``1.0+pre.4``.
 
-    FarmError ``bad-version`` when it is none, or when the build has no number at its end.
+    FarmError ``bad-version`` when it is none.
     """
     Version.parse(version)
     main, plus, build = version.rpartition("+")
@@ -31,7 +31,7 @@ def bump_version(version: str) -> str:
         return f"{version}+1"
     counted = _COUNTED.fullmatch(build)
     if counted is None:
-        raise error("bad-version", f"the build of {version!r} has no number to count up", hint="give a whole version")
+        return f"{version}.1"
     return f"{main}+{counted[1]}{int(counted[2]) + 1}"
 
 
@@ -70,10 +70,5 @@ def _identity(parsed: Parsed, file: str) -> dict[str, str]:
 def _replaced(text: str, parsed: Parsed, version: str) -> str:
     assert isinstance(parsed.root, yaml.MappingNode), "it has keys"
     node = next(value for key, value in parsed.root.value if key.value == "version")
-    quote = node.style if node.style in ("'", '"') else "" if _is_text(version) else '"'
+    quote = "'" if node.style == "'" else '"'
     return f"{text[: node.start_mark.index]}{quote}{version}{quote}{text[node.end_mark.index :]}"
-
-
-def _is_text(version: str) -> bool:
-    """Whether every YAML reader takes it for text without quotes."""
-    return isinstance(yaml.safe_load(version), str) and not re.fullmatch(r"[0-9._+eE-]*[0-9.]+", version.split("+")[0])

@@ -8,6 +8,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
+from farm.spec.assignment import assignments
 from farm.spec.finding import Finding, nearest
 from farm.spec.package import last_part, unpack_folder
 from farm.spec.problem import FarmError
@@ -18,8 +19,6 @@ from farm.spec.version import Version
 
 Data = dict[str, Any]
 Path = tuple[str | int, ...]
-
-_ENV = re.compile(r"[A-Za-z_][A-Za-z0-9_.-]*(=|\s+\S)")
 
 
 def check_definition(data: Data) -> Iterator[Finding]:
@@ -42,8 +41,10 @@ def check_build(data: Data, inherited: bool) -> Iterator[Finding]:
     for key in ("includes", "excludes"):
         yield from _regexes(data.get(key) or (), (key,))
     for i, text in enumerate(data.get("env") or ()):
-        if not _ENV.match(text):
-            yield Finding("bad-env", f"{text!r} sets no variable", "write NAME=value", ("env", i))
+        try:
+            assignments(text)
+        except FarmError as e:
+            yield _finding(e, ("env", i))
     if ".." in (data.get("package_dir") or "").split("/"):
         yield Finding("bad-path", "package_dir must not have '..' in it", "write the absolute path", ("package_dir",))
     if (data.get("steps") or data.get("prelude")) and not (data.get("image") or data.get("requires") or inherited):

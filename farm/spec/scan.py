@@ -24,6 +24,8 @@ YAML_NAMES = (*SPEC_NAMES, "build.yaml", "finalize.yaml")
 """The files of a spec that the farm reads."""
 IGNORED = frozenset((".git", ".svn", ".hg", ".bzr", "CVS", "_darcs", ".jj"))
 """Folders of version control; no spec and no file of a spec is in them."""
+INDEX_NAMES = (".anise-idx.json", ".anise-idx.json.zstd")
+"""Indexes that `farm anise-build tree genidx` writes into folders of a tree; no files of a spec."""
 
 Signature = list[int | str]
 
@@ -72,7 +74,7 @@ def scan(root: str, problems: list[Problem]) -> list[Folder]:
             if item.is_dir(follow_symlinks=False):
                 if item.name not in IGNORED:
                     waiting.append((item.path, owner))
-            elif owner is not None:
+            elif owner is not None and item.name not in INDEX_NAMES:
                 _add(owner, item, problems)
     for folder in folders:
         folder.entries.sort(key=lambda entry: entry.path)

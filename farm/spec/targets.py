@@ -17,14 +17,12 @@ def find_targets(tree: Tree, texts: Sequence[str]) -> list[PackageId]:
 
     FarmError with all that mean none: ``unknown-target``, ``ambiguous-target``, ``bad-target``, ``bad-selector``.
     """
-    by_name: dict[str, list[PackageId]] = {}
-    for package in tree.packages:
-        by_name.setdefault(package.name, []).append(package)
+    by_name = _by_name(tree)
     found: dict[PackageId, None] = {}
     problems: list[Problem] = []
     for text in texts:
         try:
-            found[_find(text, by_name)] = None
+            found[_fitting(text, by_name)[-1]] = None
         except FarmError as failure:
             problems += failure.problems
     if problems:
@@ -32,7 +30,19 @@ def find_targets(tree: Tree, texts: Sequence[str]) -> list[PackageId]:
     return list(found)
 
 
-def _find(text: str, by_name: Mapping[str, list[PackageId]]) -> PackageId:
+def find_versions(tree: Tree, text: str) -> list[PackageId]:
+    """All versions of the package that a target means, the highest last. FarmError as `find_targets`."""
+    return _fitting(text, _by_name(tree))
+
+
+def _by_name(tree: Tree) -> dict[str, list[PackageId]]:
+    by_name: dict[str, list[PackageId]] = {}
+    for package in tree.packages:
+        by_name.setdefault(package.name, []).append(package)
+    return by_name
+
+
+def _fitting(text: str, by_name: Mapping[str, list[PackageId]]) -> list[PackageId]:
     target = parse_target(text)
     name = target.literal if target.literal in by_name else target.name
     named = [package for package in by_name.get(name, []) if target.category in (None, package.category)]
@@ -44,7 +54,7 @@ def _find(text: str, by_name: Mapping[str, list[PackageId]]) -> PackageId:
         version: p for p in named if (version := Version.parse(p.version)) and (admits is None or admits(version))
     }
     if fitting:
-        return fitting[max(fitting)]
+        return [fitting[version] for version in sorted(fitting)]
     if named:
         versions = ", ".join(sorted({package.version for package in named}))
         raise error("unknown-target", f"no version of {text!r} fits", hint=f"there are: {versions}")

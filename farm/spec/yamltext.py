@@ -223,6 +223,8 @@ class _Maker:
         text: str = node.value
         tag: Any = node.tag
         if tag is False or tag == "tag:yaml.org,2002:str":
+            if "\0" in text:
+                raise _Refused("bad-yaml", "a character of number 0", node.start_mark, "remove it: no program takes it")
             return text
         data = scalar(text)
         if data.__class__ is str or data is None or (shape is not TEXT and shape is not VERSION):

@@ -35,6 +35,7 @@ from farm.store.reach import Reach
 
 _NEW = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
 _RESERVE = 64 << 20
+_RESERVE_SHARE = 0.05
 
 
 class Builder:
@@ -45,7 +46,8 @@ class Builder:
         self._latest = latest
         self._kinds: dict[bytes, bytes] = {b"": FOLDER}
         self._folders: dict[bytes, Entry] = {}
-        self._room = shutil.disk_usage(root).free - _RESERVE
+        disk = shutil.disk_usage(root)
+        self._room = disk.free - min(_RESERVE, int(disk.total * _RESERVE_SHARE))
         self._mask = _umask()
         self._owner = (os.geteuid(), os.getegid()) if os.stat(root).st_gid == os.getegid() else (-1, -1)
 

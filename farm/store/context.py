@@ -95,9 +95,7 @@ class _Context:
                 case FileInput():
                     self._file(item)
                 case ArchiveInput():
-                    dest = self._place(item.dest)
-                    self._parents(dest + b"/")
-                    unpack_source(self._store.blob_path(str(item.digest)), self._builder, dest, item.strip)
+                    self._archive(item)
                 case CopyInput():
                     self._copy(item)
         self._builder.finish()
@@ -113,6 +111,14 @@ class _Context:
         else:
             mode = item.mode & 0o7777 if item.mode & 0o111 else 0o755
             self._builder.add(Entry(path, FOLDER, mode, mtime=self._epoch))
+
+    def _archive(self, item: ArchiveInput) -> None:
+        digest = str(item.digest)
+        if item.origin is not None and not self._store.has_blob(digest):
+            self._store.put_blob(Path(item.origin), digest)
+        dest = self._place(item.dest)
+        self._parents(dest + b"/")
+        unpack_source(self._store.blob_path(digest), self._builder, dest, item.strip)
 
     def _source(self, item: FileInput) -> Path:
         if self._store.has_blob(str(item.digest)):

@@ -3,12 +3,13 @@
 
 from __future__ import annotations
 
+import errno
 import subprocess
 import threading
 import time
 import urllib.parse
 import urllib.request
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -26,14 +27,23 @@ _PROGRESS = 2.0
 _PASSING = frozenset({408, 425, 429, 500, 502, 503, 504})
 
 
-def download(url: str, part: Path, cancel: threading.Event, say: Say) -> None:
+def download(
+    url: str,
+    part: Path,
+    cancel: threading.Event,
+    say: Say,
+    *,
+    headers: Mapping[str, str] | None = None,
+    insecure: bool = False,
+) -> None:
     """One try to make ``part`` hold what ``url`` has; what ``part`` already holds is continued where that can be.
 
+    ``headers`` go with an HTTP request; with ``insecure``, whatever certificate the server has is taken.
     FarmError ``download-failed`` (``transient`` when another try may help), ``cancelled``.
     """
     scheme = urllib.parse.urlsplit(url).scheme
     if scheme in ("http", "https"):
-        _http(url, part, cancel, say)
+        _http(url, part, cancel, say, headers or {}, insecure)
     elif scheme == "file":
         _copy(url, part)
     else:
@@ -75,18 +85,20 @@ def _copy(url: str, part: Path) -> None:
             while data := source.read(_CHUNK):
                 out.write(data)
     except OSError as fault:
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise
         raise error("download-failed", fault.strerror or str(fault)) from fault
 
 
-def _http(url: str, part: Path, cancel: threading.Event, say: Say) -> None:
+def _http(url: str, part: Path, cancel: threading.Event, say: Say, extra: Mapping[str, str], insecure: bool) -> None:
     import requests
     import urllib3
 
     start = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity", "User-Agent": "farm"}
+    headers = {"Accept-Encoding": "identity", "User-Agent": "farm", **extra}
     headers |= {"Range": f"bytes={start}-"} if start else {}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT) as response:
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT, verify=not insecure) as response:
             _take(response, part, start, cancel, say)
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as fault:
         raise error("download-failed", _reason(fault), transient=not _is_name_error(fault)) from fault

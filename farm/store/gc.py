@@ -3,10 +3,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import dataclasses
 import os
 import shutil
+import sqlite3
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -72,9 +74,10 @@ def usage(store: Store) -> dict[str, dict[str, int]]:
 
 
 def collect(store: Store, keep: int | None, free: int | None, *, dry_run: bool) -> Collected:
-    """See `Store.gc`."""
+    """See `Store.gc`. Nothing is written before there is room: the disk may be full."""
     if not dry_run:
-        store.sweep()
+        session.sweep(store.root)
+        empty_trash(store)
         _remove_damaged(store.root)
     with store.lock("gc"):
         pinned = session.pins(store.root)
@@ -86,9 +89,11 @@ def collect(store: Store, keep: int | None, free: int | None, *, dry_run: bool) 
                 item.path.rename(store.root / "trash" / f"{item.name}-{os.urandom(4).hex()}")
     freed = sum(item.size for item in chosen)
     if not dry_run:
-        store.records.forget([(item.kind, item.name) for item in chosen])
         empty_trash(store)
-        _forget_actions(store)
+        with contextlib.suppress(sqlite3.OperationalError):  # still no room: rows without objects do no harm
+            store.records.forget([(item.kind, item.name) for item in chosen])
+            _forget_actions(store)
+            store.settle()
     removed = tuple((item.kind, item.name, item.size) for item in chosen)
     return Collected(removed, freed, total - freed, dry_run)
 

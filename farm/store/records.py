@@ -17,14 +17,15 @@ from typing import Any
 
 from farm.spec.problem import error
 
-_SCHEMA = """
+VERSION = 1
+_SCHEMA = f"""
 CREATE TABLE IF NOT EXISTS actions (
   key TEXT PRIMARY KEY, document TEXT NOT NULL, result TEXT, used REAL NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS objects (
   kind TEXT NOT NULL, digest TEXT NOT NULL, size INTEGER NOT NULL, entries INTEGER NOT NULL DEFAULT 0,
   deleted TEXT NOT NULL DEFAULT '[]', boot TEXT NOT NULL DEFAULT '', used REAL NOT NULL,
   PRIMARY KEY (kind, digest)) WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = {VERSION};
 """
 _BATCH = 500
 
@@ -36,10 +37,17 @@ class Records:
         self._mutex = threading.RLock()
         try:
             self._db = sqlite3.connect(path, timeout=60, check_same_thread=False, isolation_level=None)
-            if self._db.execute("PRAGMA user_version").fetchone()[0] == 0:
+            version = self._db.execute("PRAGMA user_version").fetchone()[0]
+            if version > VERSION:
+                raise error("store-version", f"{path} was made by a newer farm", hint="use that, or another store")
+            if version == 0:
                 self._db.execute("PRAGMA journal_mode = WAL")
                 self._db.executescript(_SCHEMA)
             self._db.execute("PRAGMA synchronous = NORMAL")
+            self._db.execute("SELECT 1 FROM actions, objects LIMIT 0")
+        except sqlite3.OperationalError as problem:
+            hint = "see whether its disk is full, and whether you may write there"
+            raise error("store-unavailable", f"{path}: {problem}", hint=hint) from problem
         except sqlite3.DatabaseError as problem:
             hint = "move the file away: the store makes a new one and verifies its objects as they are used"
             raise error("store-damaged", f"{path}: {problem}", hint=hint) from problem
@@ -106,6 +114,10 @@ class Records:
     def known(self, boot: str) -> set[tuple[str, str]]:
         """Objects (kind, digest) that need no verification: safe on disk, or made in this boot."""
         return set(self._all("SELECT kind, digest FROM objects WHERE boot IN ('', ?)", (boot,)))
+
+    def blob_sizes(self) -> dict[str, int]:
+        """Bytes of each known blob, by digest."""
+        return dict(self._all("SELECT digest, size FROM objects WHERE kind = 'blob'", ()))
 
     def usage(self) -> list[tuple[float, str, str, int]]:
         """Last use, kind, digest and size of all objects, the least recently used first."""

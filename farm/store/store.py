@@ -6,6 +6,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import os
+import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -43,6 +44,7 @@ class Store:
         self.records = Records(self.root / "store.db")
         self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
         self._trusted: set[tuple[str, str]] = self.records.known(self.boot)
+        self._blob_sizes = self.records.blob_sizes()
         self._mutex = threading.Lock()
         self._used: set[tuple[str, str]] = set()
         self._unwritten: set[tuple[str, str]] = set()
@@ -50,7 +52,7 @@ class Store:
 
     def close(self) -> None:
         """Writes down what was used and removes what is private to this process."""
-        self._flush_used()
+        self._try_to_flush_used()
         self.session.close()
         self.records.close()
 
@@ -67,7 +69,7 @@ class Store:
     def has_blob(self, digest: Digest) -> bool:
         """Whether the blob exists. From then on no garbage collection takes it from this process."""
         self._use([("blob", digest)])
-        return blobs.blob_path(self.root, digest).exists()
+        return self._is_there("blob", digest)
 
     def blob_path(self, digest: Digest) -> Path:
         """The file of a blob. FarmError ``missing-blob``."""
@@ -260,7 +262,7 @@ class Store:
         """
         from farm.store.gc import collect
 
-        self._flush_used()
+        self._try_to_flush_used()
         return collect(self, keep, free, dry_run=dry_run)
 
     def verify(self) -> list[Problem]:
@@ -285,6 +287,8 @@ class Store:
         """Notes an object just made."""
         self._use([(kind, digest)])
         self._trusted.add((kind, digest))
+        if kind == "blob":
+            self._blob_sizes[digest] = size
         self.records.put_object(kind, digest, size, entries, deleted, "" if kind == "blob" else self.boot)
 
     def take_layer(self, root: Path) -> LayerInfo:
@@ -298,6 +302,7 @@ class Store:
         with contextlib.suppress(FileNotFoundError):
             path.rename(aside)
         self._trusted.discard((kind, digest))
+        self._blob_sizes.pop(digest, None)
         self.records.forget([(kind, digest)])
         return aside
 
@@ -335,11 +340,22 @@ class Store:
 
     def _is_there(self, kind: str, digest: Digest) -> bool:
         if kind == "blob":
-            return blobs.blob_path(self.root, digest).exists()
+            return self._has_size(digest)
         path = layers.layer_path(self.root, digest)
         if not path.exists():
             return False
         return (kind, digest) in self._trusted or self._is_whole(digest, path)
+
+    def _has_size(self, digest: Digest) -> bool:
+        """Whether a blob is there and has its size: one that was cut off is put aside, to be made again."""
+        try:
+            size = blobs.blob_path(self.root, digest).stat().st_size
+        except FileNotFoundError:
+            return False
+        if size == self._blob_sizes.get(digest, size):
+            return True
+        self.put_aside("blob", digest)
+        return False
 
     def _is_whole(self, digest: Digest, path: Path) -> bool:
         """Verifies a layer that no row of this boot vouches for.
@@ -373,6 +389,11 @@ class Store:
             used, self._unwritten = self._unwritten, set()
             keys, self._used_keys = self._used_keys, set()
         self.records.touch(used, keys)
+
+    def _try_to_flush_used(self) -> None:
+        """The same, where the disk is not full; nothing depends on it but what is collected first."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._flush_used()
 
     def _failed_path(self, job_key: str) -> Path:
         return self.root / "failed" / session.lock_name(job_key)

@@ -11,7 +11,7 @@ import dataclasses
 import json
 import posixpath
 import re
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,8 +67,14 @@ class Metadata:
     @property
     def size(self) -> int | None:
         """Bytes of the tarball, if they are known."""
-        size: int | None = self.farm.get("size")
-        return size
+        size = self.farm.get("size")
+        return size if isinstance(size, int) else None
+
+    @property
+    def beside(self) -> dict[str, str]:
+        """Names and sha256 of the files that are published beside the tarball."""
+        beside = self.farm.get("beside")
+        return beside if isinstance(beside, dict) else {}
 
     @property
     def stem(self) -> str:
@@ -97,7 +103,8 @@ class Metadata:
 def read_metadata(source: Path | bytes, name: str = "", *, brief: bool = False) -> Metadata:
     """Reads YAML or JSON of ours or of the Go tool's. FarmError ``bad-metadata`` (and what YAML says).
 
-    ``name`` is what messages call it. ``brief``: without ``compilespec`` and without digests, much faster.
+    ``name`` is what messages call it. ``brief``: without ``compilespec`` and digests, and no more of ``runtime``
+    than who it is; much faster.
     """
     if isinstance(source, Path):
         name = name or str(source)
@@ -116,20 +123,26 @@ def metadata_from(data: Any, name: str) -> Metadata:
     digest = _mapping(data, "checksums", wrong).get("sha256")
     if not isinstance(digest, str) or not _SHA256.fullmatch(digest):
         wrong.append("checksums.sha256 is not 64 lower-case hex digits")
-    compression = _text(data, "compressiontype", wrong) or _by_name(path)
+    compression = _text(data, "compressiontype", wrong) or compression_of(path)
     if compression not in COMPRESSIONS:
         wrong.append(f"compressiontype {compression!r} is none of {', '.join(COMPRESSIONS)}")
     files = data.get("files") or ()
     if not isinstance(files, (list, tuple)) or not all(item.__class__ is str for item in files):
         wrong.append("files is not a list of text")
-    elif _OUTSIDE.search("\0".join(files)):
+    elif _leaves_root(files):
         wrong.append("files has a path that leaves the root")
     runtime = _mapping(data, "runtime", wrong) or _mapping(_mapping(data, "compilespec", wrong), "package", wrong)
+    compilespec, farm = _mapping(data, "compilespec", wrong), _mapping(data, "farm", wrong)
     _check_definition(runtime, wrong)
+    _check_ours(farm, wrong)
     if wrong:
         raise FarmError([Problem("bad-metadata", message, Place(name)) for message in wrong])
-    compilespec, farm = _mapping(data, "compilespec", wrong), _mapping(data, "farm", wrong)
     return Metadata(path, {"sha256": str(digest)}, compression, tuple(files), runtime, compilespec, farm)
+
+
+def _leaves_root(files: Iterable[str]) -> bool:
+    text = "\0".join(files)
+    return ("/" in (text[:1], text[-1:]) or "\0/" in text or ".." in text) and _OUTSIDE.search(text) is not None
 
 
 def _check_definition(runtime: Mapping[str, Any], wrong: list[str]) -> None:
@@ -140,6 +153,15 @@ def _check_definition(runtime: Mapping[str, Any], wrong: list[str]) -> None:
         items = runtime.get(key) or ()
         if not isinstance(items, (list, tuple)) or not all(map(_is_requirement, items)):
             wrong.append(f"runtime.{key} is not a list of packages")
+
+
+def _check_ours(farm: Mapping[str, Any], wrong: list[str]) -> None:
+    for key in ("digests", "modes", "beside"):
+        if not all(isinstance(value, str) for value in _mapping(farm, key, wrong).values()):
+            wrong.append(f"farm.{key} has a value that is no text")
+    for key in ("size", "installed_size"):
+        if not isinstance(farm.get(key, 0), int):
+            wrong.append(f"farm.{key} is no number")
 
 
 def _is_requirement(item: Any) -> bool:
@@ -175,5 +197,6 @@ def _mapping(data: Mapping[str, Any], key: str, wrong: list[str]) -> dict[str, A
     return value or {}
 
 
-def _by_name(path: str) -> str:
+def compression_of(path: str) -> str:
+    """The compression that a tarball's name tells."""
     return next((kind for kind, end in COMPRESSIONS.items() if end and path.endswith(end)), "none")

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads the old layout of wagons: ``tree`` has the definitions, ``meta`` one index with all packages' metadata.
 
-Source: mudler/luet, ``LuetSystemRepositoryMetadata``: a tarball with the file ``repository.meta.yaml``, whose key ``index`` is a
-list of what else is in the ``.metadata.yaml`` files.
+Source: mudler/luet, ``LuetSystemRepositoryMetadata``: a tarball with the file ``repository.meta.yaml``, whose key
+``index`` is a list of what else is in the ``.metadata.yaml`` files.
 """
 
 from __future__ import annotations

@@ -13,8 +13,9 @@ from typing import Any
 from farm.spec.problem import FarmError, Place, error
 from farm.spec.yamltext import TEXT, Shape, parse
 
-_START = re.compile(r"^[^\s#-]", re.MULTILINE)
-_KEY = re.compile(r"^([A-Za-z_]+):(?=[ \n])", re.MULTILINE)
+_START = re.compile(r"\n[^\s#-]")
+_KEY = re.compile(r"\n([A-Za-z_]+):(?=[ \n])")
+_IDENTITY = re.compile(r"\n  (?:name|version|category): [^\n]*")
 _TEXT = r"""([A-Za-z0-9_./](?:[A-Za-z0-9_./@+=,%()\[\] -]*[A-Za-z0-9_./@+=,%()\[\]-])?)|"([^"\\\n]*)"|'([^'\n]*)'"""
 _ITEM = re.compile(rf"^ *- (?:{_TEXT})$", re.MULTILINE)
 _DIGESTS = re.compile(r"^  digests:\n((?:    [^\n]*\n)*)", re.MULTILINE)
@@ -44,7 +45,7 @@ METADATA: Shape = {
 def read_quickly(content: bytes, name: str, *, brief: bool = False) -> Any:
     """The data of a metadata document. FarmError as YAML's problems, or ``bad-metadata``.
 
-    ``brief``: without ``compilespec`` and ``farm.digests``.
+    ``brief``: without ``compilespec`` and ``farm.digests``, and of ``runtime`` no more than who it is.
     """
     try:
         text = content.decode()
@@ -52,20 +53,18 @@ def read_quickly(content: bytes, name: str, *, brief: bool = False) -> Any:
             return json.loads(text)
     except (ValueError, RecursionError) as problem:
         raise error("bad-metadata", f"neither YAML nor JSON: {problem}", place=Place(name)) from problem
-    blocks = _blocks(text)
+    blocks = _blocks("\n" + text)
     if blocks is None:
         return read_whole(text, name)
-    data: dict[str, Any] = {}
     if brief:
         blocks.pop("compilespec", None)
-    for key, quick in (("files", _files), ("farm", _digests)):
-        if key in blocks:
-            blocks[key] = quick(blocks[key], data)
-    rest = read_whole("".join(blocks.values()), name) or {}
-    digests = data.pop("digests", None)
-    if digests and not brief:
-        rest.setdefault("farm", {})["digests"] = digests
-    return {**rest, **data}
+        blocks["runtime"] = _identity(blocks.get("runtime", ""))
+    files = _files(blocks)
+    digests = _digests(blocks, brief)
+    data = read_whole("".join(blocks.values()), name) or {}
+    if digests:
+        data.setdefault("farm", {})["digests"] = digests
+    return data if files is None else {**data, "files": files}
 
 
 def read_whole(text: str, name: str) -> Any:
@@ -77,33 +76,40 @@ def read_whole(text: str, name: str) -> Any:
 
 
 def _blocks(text: str) -> dict[str, str] | None:
-    """The text of each top key, if the document has the usual form."""
-    keys = list(_KEY.finditer(text))
-    if not keys or [match.start() for match in keys] != [match.start() for match in _START.finditer(text)]:
+    """The text of each top key, each after a line break, if the document has the usual form."""
+    keys = [(match.start(), _KEY.match(text, match.start())) for match in _START.finditer(text)]
+    if not keys or "\n---" in text or "\n..." in text:
         return None
-    if text.startswith("---") or "\n---" in text or "\n..." in text or len({m.group(1) for m in keys}) != len(keys):
-        return None
-    ends = [match.start() for match in keys[1:]] + [len(text)]
-    return {match.group(1): text[match.start() : end] for match, end in zip(keys, ends, strict=True)}
+    ends = [start for start, _ in keys[1:]] + [len(text)]
+    blocks = {key.group(1): text[start:end] for (start, key), end in zip(keys, ends, strict=True) if key}
+    return blocks if len(blocks) == len(keys) else None
 
 
-def _files(block: str, data: dict[str, Any]) -> str:
-    """Puts the files into ``data`` and gives what is left to parse."""
-    head, _, body = block.partition("\n")
+def _identity(block: str) -> str:
+    """The block without all but name, version and category, if they are written as usual."""
+    lines = _IDENTITY.findall(block)
+    return "".join(("\nruntime:", *lines)) if len(lines) == 3 else block
+
+
+def _files(blocks: dict[str, str]) -> list[str] | None:
+    """Takes the files out of the blocks. None when they have to be parsed."""
+    head, _, body = blocks.get("files", "").lstrip("\n").partition("\n")
     found = _ITEM.findall(body)
     if head.rstrip() != "files:" or not found or len(found) != body.rstrip("\n").count("\n") + 1:
-        return block
-    data["files"] = [plain or double or single for plain, double, single in found]
-    return ""
+        return None
+    del blocks["files"]
+    return [plain or double or single for plain, double, single in found]
 
 
-def _digests(block: str, data: dict[str, Any]) -> str:
+def _digests(blocks: dict[str, str], brief: bool) -> dict[str, str]:
+    """Takes the digests out of the blocks; empty when they have to be parsed, or are not wanted."""
+    block = blocks.get("farm", "") + "\n"
     match = _DIGESTS.search(block)
     if match is None:
-        return block
-    found = _DIGEST.findall(match.group(1))
-    if len(found) != match.group(1).count("\n"):
-        return block
-    data["digests"] = {plain or double or single: digest for plain, double, single, digest in found}
+        return {}
+    found = [] if brief else _DIGEST.findall(match.group(1))
+    if not brief and len(found) != match.group(1).count("\n"):
+        return {}
     rest = block[: match.start()] + block[match.end() :]
-    return "" if rest.strip() == "farm:" else rest
+    blocks["farm"] = "" if rest.strip() == "farm:" else rest
+    return {plain or double or single: digest for plain, double, single, digest in found}

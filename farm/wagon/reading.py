@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Reads wagons: what packages one offers, verified against the digests in its ``repository.yaml``.
 
-Nothing of a wagon is trusted: names that leave their place, wrong types, wrong digests and archives that unpack to more than
-any wagon needs are refused. Whether ``repository.yaml`` itself is to be trusted is what a signature tells
+Nothing of a wagon is trusted: names that leave their place, wrong types, wrong digests and archives that unpack to
+more than any wagon needs are refused. Whether ``repository.yaml`` itself is to be trusted is what a signature tells
 (farm/wagon/signature.py).
 """
 
@@ -24,7 +24,7 @@ from farm.spec.yamltext import TEXT, decode, parse
 from farm.store.archive import Readable, decompressed
 from farm.store.entry import FILE
 from farm.store.tarreader import TarReader
-from farm.wagon.metadata import Metadata, metadata_from, read_metadata
+from farm.wagon.metadata import Metadata, read_metadata
 from farm.wagon.quickyaml import PACKAGE
 from farm.wagon.repository import RepoFile, Repository, read_repository
 
@@ -66,9 +66,9 @@ class Entry:
 
     @functools.cached_property
     def finalizer(self) -> dict[str, Any] | None:
-        """finalize.yaml rendered with the package's own keys: ``shell``, ``install``, ``uninstall``; None: there is none.
+        """finalize.yaml rendered with the package's own keys: ``shell``, ``install``, ``uninstall``.
 
-        FarmError when it cannot be rendered or has the wrong form.
+        None when there is none. FarmError when it cannot be rendered or has the wrong form.
         """
         if self.finalizer_text is None:
             return None
@@ -125,6 +125,32 @@ def open_wagon(folder: Path) -> Wagon:
     return Wagon.parse(content, lambda name: open(folder / name, "rb"))
 
 
+@dataclasses.dataclass(frozen=True, slots=True)
+class Published:
+    """Under which file name, and with which bytes, a wagon offers a package; and the files beside it."""
+
+    path: str
+    sha256: str
+    beside: Mapping[str, str]
+
+
+def read_index(repository: Repository, open_file: OpenFile) -> dict[PackageId, Published]:
+    """Names and digests of all packages, in little memory. FarmError as `Wagon.parse`."""
+    if "treev2" not in repository.repo_files:
+        packages = Wagon.parse(repository.to_yaml(), open_file).packages
+        return {id: _published(entry.metadata) for id, entry in packages.items()}
+    index = {}
+    for path, content in read_tar(repository.repo_files["treev2"], open_file):
+        if path.endswith("/metadata.json"):
+            metadata = read_metadata(content, path)
+            index[metadata.id] = _published(metadata)
+    return index
+
+
+def _published(metadata: Metadata) -> Published:
+    return Published(metadata.path, metadata.sha256, metadata.beside)
+
+
 def read_tar(file: RepoFile, open_file: OpenFile) -> Iterator[tuple[str, bytes]]:
     """Path and content of each regular file of a tarball that repository.yaml names.
 
@@ -169,7 +195,7 @@ def _limited(stream: Readable) -> Iterator[bytes]:
 def _chunk(stream: Readable) -> bytes:
     try:
         return stream.read(_CHUNK)
-    except Exception as problem:  # noqa: BLE001 - each decompressor has its own exceptions
+    except Exception as problem:
         raise error("bad-archive", f"it cannot be decompressed: {problem}") from problem
 
 
@@ -238,6 +264,3 @@ def _yaml(content: bytes, name: str, shape: Any) -> Any:
     if problems:
         raise FarmError(problems)
     return parsed.data
-
-
-__all__ = ["Entry", "OpenFile", "Wagon", "metadata_from", "open_wagon", "read_tar"]

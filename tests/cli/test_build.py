@@ -47,8 +47,9 @@ def test_packages_are_made_and_cached(farm: Farm, tmp_path: Path) -> None:
     first = farm.build("app/app", "lib/tool", "--destination", str(out))
     assert (first["status"], first["outcome"]) == (0, "ok")
     assert sorted(path.name for path in out.iterdir()) == [
-        "app-app-1.0.package.tar.zst",
-        "tool-lib-1.0.package.tar.zst",
+        f"{name}-1.0.{end}"
+        for name in ("app-app", "tool-lib")
+        for end in ("cdx.json", "metadata.yaml", "package.tar.zst", "provenance.json")
     ]
     assert list(files(out / "app-app-1.0.package.tar.zst")) == ["app"]
     assert list(files(out / "tool-lib-1.0.package.tar.zst")) == ["usr", "usr/share", "usr/share/tool"]
@@ -99,11 +100,12 @@ def test_a_failure_says_where_and_opens_a_shell(farm: Farm) -> None:
     assert "farm shell app/bad-1.0" in ran.out
     assert "app/good-1.0" in ran.out
     assert farm.run("log", "app/bad").out == "oops\n"
-    assert farm.run("shell", "app/bad", "--", "/bin/sh", "-c", "pwd; echo $A; cat /left").out.split() == [
+    assert farm.run("shell", "app/bad", "--", "sh", "-c", "pwd; echo $A; cat /left").out.split() == [
         "/luetbuild",
         "7",
         "before",
     ]
+    assert list((farm.store / "tmp").iterdir()) == []
     history = farm.run("history", "app/bad", "--json").json()
     assert {entry["status"] for entry in history if entry["node"] == "app/bad-1.0"} == {"failed"}
 
@@ -254,3 +256,57 @@ steps: ["mkdir /out && cp /copied /out/ && ls >/out/list"]
     assert list(packages["app/join-1.0"]) == ["usr", "usr/share", "usr/share/tool"]
     assert list(packages["app/copy-1.0"]) == ["copied", "list"]
     assert packages["app/copy-1.0"]["list"].size == len("tool-lib-1.0.package.tar.zst\n")
+
+
+def test_a_retrieved_archive_of_the_spec_is_unpacked_as_by_add(farm: Farm) -> None:
+    folder = farm.package(
+        "app/own", 'image: box\nretrieve: ["data*"]\nsteps: ["cp inside data.tar.gz data.txt /root/"]\n'
+    )
+    (folder / "data.txt").write_text("plain")
+    (folder / "inside").write_text("in the archive")
+    with tarfile.open(folder / "data.tar.gz", "w:gz") as archive:
+        archive.add(folder / "inside", "inside")
+    (folder / "inside").unlink()
+    summary = farm.build("app/own")
+    assert summary["status"] == 0
+    assert {"root/inside", "root/data.tar.gz", "root/data.txt"} <= set(files(summary["packages"][0]["file"]))
+
+
+def test_a_destination_that_cannot_be_is_told_before_anything_is_built(farm: Farm, tmp_path: Path) -> None:
+    farm.package("lib/tool", TOOL)
+    (tmp_path / "file").write_text("")
+    ran = farm.run("build", "lib/tool", "--destination", str(tmp_path / "file" / "out"))
+    assert (ran.status, "[bad-destination]" in ran.err) == (1, True)
+    assert farm.run("history", "lib/tool").status == 1
+
+
+def test_a_damaged_package_is_not_delivered_and_made_again(farm: Farm, tmp_path: Path) -> None:
+    farm.package("lib/tool", TOOL)
+    first = farm.build("lib/tool")
+    blob = Path(first["packages"][0]["file"])
+    blob.write_bytes(bytes(blob.stat().st_size))
+    out = tmp_path / "out"
+    ran = farm.run("build", "lib/tool", "--destination", str(out))
+    assert (ran.status, "[damaged-blob]" in ran.err) == (1, True)
+    assert list(out.iterdir()) == []
+    assert made(farm.build("lib/tool", "--destination", str(out))) == made(first)
+
+
+def test_a_damaged_journal_is_told(farm: Farm) -> None:
+    farm.package("lib/tool", TOOL)
+    farm.build("lib/tool")
+    for path in farm.store.glob("journal.db*"):
+        path.write_bytes(b"no database" * 100)
+    for words in (("build", "lib/tool"), ("plan", "lib/tool"), ("status",), ("history",)):
+        ran = farm.run(*words)
+        assert (ran.status, "[journal-damaged]" in ran.err) == (1, True)
+
+
+def test_names_and_versions_reach_the_environment_as_they_are(farm: Farm, tmp_path: Path) -> None:
+    folder = farm.package("lib/it's\\n$HOME", 'image: box\nsteps:\n- printf %s "$PACKAGE_NAME" >/name\n', "1.0+2~x")
+    assert folder.is_dir()
+    summary = farm.build("--all", "--destination", str(tmp_path / "out"))
+    assert summary["status"] == 0
+    (path,) = (tmp_path / "out").glob("*.tar.zst")
+    plain = zstandard.ZstdDecompressor().stream_reader(path.read_bytes()).read()
+    assert b"it's\\n$HOME" in plain

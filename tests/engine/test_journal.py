@@ -198,6 +198,21 @@ def test_a_newer_journal_is_refused(store_folder: Path) -> None:
     assert caught.value.code == "journal-version"
 
 
+def test_a_damaged_journal_is_told(store_folder: Path) -> None:
+    store_folder.mkdir()
+    (store_folder / "journal.db").write_bytes(b"no database" * 1000)
+    with pytest.raises(FarmError) as caught:
+        Journal(store_folder)
+    assert caught.value.code == "journal-damaged"
+
+
+def test_a_journal_that_cannot_be_opened_is_told(store_folder: Path) -> None:
+    (store_folder / "journal.db").mkdir(parents=True)
+    with pytest.raises(FarmError) as caught:
+        Journal(store_folder)
+    assert caught.value.code == "journal-unavailable"
+
+
 def test_processes() -> None:
     assert alive(*me())
     assert not alive(os.getpid(), "another boot:1") and not alive(1 << 22, "") and birth(1 << 22) == ""

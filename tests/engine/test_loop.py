@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import json
 import threading
 from collections import Counter
@@ -83,12 +84,17 @@ def test_event_order_and_json(store: Store, journal: Journal, runner: ScriptedRu
 
 
 def test_a_listener_that_raises_stops_nothing(store: Store, journal: Journal, runner: ScriptedRunner) -> None:
-    def broken(event: Event) -> None:
-        raise BrokenPipeError
+    calls: Counter[type[Exception]] = Counter()
+
+    def broken(fault: type[Exception], event: Event) -> None:
+        calls[fault] += 1
+        raise fault
 
     events: list[Event] = []
-    assert run_plan(diamond(), store, runner, journal, QUICK, [broken, events.append]).outcome == "ok"
+    listeners = [functools.partial(broken, BrokenPipeError), functools.partial(broken, KeyError), events.append]
+    assert run_plan(diamond(), store, runner, journal, QUICK, listeners).outcome == "ok"
     assert isinstance(events[-1], RunFinished)
+    assert calls == {BrokenPipeError: 1, KeyError: len(events)}  # who cannot be reached is told no more
 
 
 def test_failure(store: Store, journal: Journal, runner: ScriptedRunner) -> None:

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from farm.plan.environment import evaluate
+from farm.spec.assignment import assignment
 from farm.spec.problem import FarmError
 
 
@@ -27,6 +28,9 @@ from farm.spec.problem import FarmError
         (["A=$"], {"A": "$"}),
         (['A="x=1" B='], {"A": "x=1", "B": ""}),
         (["A=pre$B.post"], {"A": "pre.post"}),
+        (["a.b-c=1"], {"a.b-c": "1"}),
+        (["A=1 \\\n  B=2\n"], {"A": "1", "B": "2"}),
+        (['A="one\ntwo"'], {"A": "one\ntwo"}),
     ],
 )
 def test_evaluate(lines: list[str], expected: dict[str, str]) -> None:
@@ -37,7 +41,12 @@ def test_base_is_kept_and_seen() -> None:
     assert evaluate(["PATH=/x:$PATH"], {"PATH": "/bin", "HOME": "/root"}) == {"PATH": "/x:/bin", "HOME": "/root"}
 
 
-@pytest.mark.parametrize("line", ["", "1A=2", "A=1 B", "A='x", "=1", "A"])
+@pytest.mark.parametrize("text", ["plain", "it's", "a\\b", '$A "q"', "two\nlines", "''"])
+def test_an_assignment_sets_exactly_this_text(text: str) -> None:
+    assert evaluate([assignment("A", text)], {}) == {"A": text}
+
+
+@pytest.mark.parametrize("line", ["", "1A=2", "A=1 B", "A='x", "=1", "A", "A=one\ntwo"])
 def test_bad_lines(line: str) -> None:
     with pytest.raises(FarmError) as caught:
         evaluate([line], {})

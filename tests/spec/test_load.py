@@ -116,12 +116,12 @@ def test_value_files_win_and_later_ones_over_earlier(tmp_path: Path) -> None:
     spec(
         tmp_path / "t",
         more="a: own\nlabels: {x: own, y: own}\nflag: true\n",
-        build="env: ['A={{ with .Values }}{{ .a }} {{ .labels.x }} {{ .labels.y }} {{ .flag }} {{ .name }}{{ end }}']",
+        build="env: ['A={{ with .Values }}{{ .a }}-{{ .labels.x }}-{{ .labels.y }}-{{ .flag }}-{{ .name }}{{ end }}']",
     )
     write(tmp_path, v1="a: v1\nlabels: {x: v1}\nflag: true\nname: other", v2="a: v2\nflag: no\n")
     for order, expected in (
-        (("v1", "v2"), "A=v2 v1 own false p"),
-        (("v2", "v1"), "A=v1 v1 own true p"),
+        (("v1", "v2"), "A=v2-v1-own-false-p"),
+        (("v2", "v1"), "A=v1-v1-own-true-p"),
     ):
         tree = load([tmp_path / "t"], [tmp_path / f"{name}.yaml" for name in order])
         build = tree.packages[only(tree)].build
@@ -141,23 +141,23 @@ def test_value_files_win_over_entries_of_a_collection(tmp_path: Path) -> None:
     collection = "packages:\n" + "".join(
         f"- name: {name}\n  category: c\n  version: '1'\n  payload: {name}1\n  other: own\n" for name in "ab"
     )
-    write(tmp_path / "t", collection=collection, build="env: ['A={{ .Values.payload }} {{ .Values.other }}']")
+    write(tmp_path / "t", collection=collection, build="env: ['A={{ .Values.payload }}-{{ .Values.other }}']")
     write(tmp_path, v="other: file\nversion: '7'\n")
     tree = load([tmp_path / "t"], [tmp_path / "v.yaml"])
     builds = [package.build for package in tree.packages.values()]
-    assert [b.env for b in builds if b] == [("A=a1 file",), ("A=b1 file",)]
+    assert [b.env for b in builds if b] == [("A=a1-file",), ("A=b1-file",)]
     assert {i.version for i in tree.packages} == {"1"}
 
 
 def test_shared_templates(tmp_path: Path) -> None:
-    write(tmp_path / "templates" / "deep", t='{{ define "greet" }}hello {{ .Values.name }}{{ end }}')
+    write(tmp_path / "templates" / "deep", t='{{ define "greet" }}hello-{{ .Values.name }}{{ end }}')
     (tmp_path / "templates" / "ignored.tmpl").write_text("{{ bad")
     spec(tmp_path / "a", build="env: ['A={{ template \"greet\" . }}']")
     tree = load([tmp_path])
     assert tree.problems == ()
     build = tree.packages[only(tree)].build
     assert build is not None
-    assert build.env == ("A=hello p",)
+    assert build.env == ("A=hello-p",)
 
 
 def test_the_first_of_two_trees_wins(tmp_path: Path) -> None:
@@ -208,6 +208,7 @@ def test_a_duplicate_in_one_tree_stops_nothing(tmp_path: Path) -> None:
         ("", f"sources:\n- {{url: file:///a, sha256: {'a' * 64}, unpack: ../x}}\n", "bad-path", "build", 2, None),
         ("", "copy:\n- {source: a, destination: b}\n", "bad-copy", "build", 2, 3),
         ("", "env: [novalue]\n", "bad-env", "build", 1, 7),
+        ("", "env:\n- A=1\n- B=two words\n", "bad-env", "build", 3, 3),
         ("", "package_dir: /a/../b\n", "bad-path", "build", 1, 14),
         ("", "a: *x\n", "yaml-undefined-alias", "build", 1, 4),
     ],

@@ -96,6 +96,7 @@ BOMB = "a: &a [1,1,1,1,1,1,1,1,1]\n" + "".join(
         ("- " * 5_000, "yaml-too-deep", 1),
         ("".join(" " * i + "a:\n" for i in range(2_000)), "yaml-too-deep", 101),
         ("a: b\0c", "bad-yaml", 1),
+        ('a: 1\nb: "x\\0y"\n', "bad-yaml", 2),
         ("a: 1\n? [b]\n: 2\n", "bad-yaml", 2),
         ("a: 1\n---\nb: 2\n", "several-documents", 3),
         ("a: {<<: 3}", "bad-yaml", 1),

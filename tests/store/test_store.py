@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import os
 import signal
+import sqlite3
 import subprocess
 import sys
 import textwrap
@@ -121,6 +123,17 @@ def test_damage_is_found_and_made_again(store: Store) -> None:
     assert store.verify() == []
 
 
+def test_a_blob_that_was_cut_off_is_made_again(store: Store) -> None:
+    blob = store.put_blob(b"whole")
+    store.record("k", {}, Result(package=blob))
+    os.truncate(store.blob_path(blob), 2)
+    with Store(store.root) as other:
+        assert other.lookup("k") is None
+        assert not other.has_blob(blob)
+        assert other.put_blob(b"whole") == blob
+        assert other.lookup("k") == Result(package=blob)
+
+
 @needs_root
 def test_layer_of_another_boot_is_verified_before_use(store: Store) -> None:
     good, bad = commit(store, {"a": "1"}), commit(store, {"b": "1"})
@@ -155,6 +168,27 @@ def test_collection_is_by_last_use_and_spares_what_is_in_use(store: Store) -> No
 
 
 @needs_root
+@needs_root
+def test_collection_on_a_full_disk(tmp_path: Path) -> None:
+    code = """
+    import contextlib, os, sys
+    from pathlib import Path
+    from farm.store.store import Store
+    root = Path(sys.argv[1])
+    with Store(root) as store:
+        store.put_blob(os.urandom(1 << 20))
+    with Store(root) as store:
+        with contextlib.suppress(OSError), open(root / "filler", "wb", buffering=0) as out:
+            while out.write(bytes(4096)):
+                pass
+        print(store.gc(keep=0).freed)
+    """
+    mounted = 'mount -t tmpfs -o size=4m none "$0" && exec "$@"'
+    command = ["unshare", "-m", "sh", "-c", mounted, str(tmp_path), sys.executable, "-c", textwrap.dedent(code)]
+    done = subprocess.run([*command, str(tmp_path)], capture_output=True, text=True, check=False)
+    assert (done.stdout.strip(), done.stderr) == (str(1 << 20), "")
+
+
 def test_failed_roots(store: Store) -> None:
     for text in ("1", "2"):
         with store.scratch() as folder:
@@ -172,6 +206,15 @@ def test_database_that_is_none(tmp_path: Path) -> None:
     with pytest.raises(FarmError) as caught:
         Store(tmp_path)
     assert caught.value.code == "store-damaged"
+
+
+def test_database_of_a_newer_farm(tmp_path: Path) -> None:
+    Store(tmp_path).close()
+    with contextlib.closing(sqlite3.connect(tmp_path / "store.db")) as database:
+        database.execute("PRAGMA user_version = 99")
+    with pytest.raises(FarmError) as caught:
+        Store(tmp_path)
+    assert caught.value.code == "store-version"
 
 
 @needs_root

@@ -24,6 +24,6 @@ COMMANDS = {
 @click.group("anise-build", cls=GoGroup, table=COMMANDS)
 @persistent
 @click.pass_context
-def anise_build(context: click.Context, **options: object) -> None:
+def anise_build(context: click.Context, /, **options: object) -> None:
     """Stand in for anise-build (luet-build): LUET_BUILD="farm anise-build"."""
     remember(context, options)

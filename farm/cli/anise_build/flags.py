@@ -2,7 +2,7 @@
 """Flags that all commands of anise-build take, and where the value of a flag comes from that was not given.
 
 From high to low: the flag; the environment (``LUET_VALUES``, ``ANISE_GENERAL__CONCURRENCY``, …); the configuration
-file (``--config``, ``./.luet.yaml``, ``~/.luet.yaml``, ``/etc/luet/luet.yaml``, or the same with ``anise``); the default.
+file (``--config``, ``./.luet.yaml``, ``~/.luet.yaml``, ``/etc/luet/luet.yaml``, the same with ``anise``); the default.
 """
 
 from __future__ import annotations
@@ -33,29 +33,37 @@ KEYS = {
 }
 """Option → key of the configuration, where that is not the option's own name."""
 
-SWITCHES = ("fatal", "enable-logfile", "no-spinner", "color", "emoji", "skip-config-protect", "same-owner")
-"""Persistent switches that mean nothing here: there is no spinner, and every job's whole log is kept anyway."""
-
-TEXTS = ("--system-dbpath", "--system-target", "--system-engine", "--plugin")
-"""Persistent flags with a value that mean nothing to what builds packages."""
-
 _META = "farm.cli.anise_build"
 _NOTHING = "Accepted; means nothing here."
 
 
 def persistent(command: Command) -> Command:
     """Adds the flags that may stand before and behind the name of a command."""
-    options = [
-        click.option("--config", type=FILE, is_eager=True, expose_value=False, callback=_configure, help="The settings."),
-        switch("--debug", "-d", help="Say more."),
-        click.option("--concurrency", type=int, help="Jobs at a time (default: as many as cores)."),
-        click.option("--logfile", "-l", help=_NOTHING),
-        *(click.option(name, help=_NOTHING) for name in TEXTS),
-        *(switch(f"--{name}", help=_NOTHING) for name in SWITCHES),
-    ]
-    for option in options:
-        command = option(command)
-    return command
+    settings = click.option(
+        "--config", type=FILE, is_eager=True, expose_value=False, callback=_configure, help="The configuration file."
+    )
+    jobs = click.option("--concurrency", type=int, help="Jobs at a time (default: as many as cores).")
+    nothing = without_meaning(
+        texts=("--logfile -l", "--system-dbpath", "--system-target", "--system-engine", "--plugin"),
+        switches=("--fatal", "--enable-logfile", "--no-spinner", "--color", "--emoji", "--skip-config-protect",
+                  "--same-owner"),
+    )  # fmt: skip
+    return settings(switch("--debug", "-d", is_eager=True, help="Say more.")(jobs(nothing(command))))
+
+
+def without_meaning(*, texts: Sequence[str] = (), switches: Sequence[str] = ()) -> Callable[[Command], Command]:
+    """Adds flags that are accepted; ``--debug`` tells that they are ignored. ``texts`` have a value."""
+
+    def add(command: Command) -> Command:
+        for name in reversed(switches):
+            command = switch(name, default=None, expose_value=False, callback=_note, help=_NOTHING)(command)
+        for name in reversed(texts):
+            command = click.option(*name.split(), multiple=True, expose_value=False, callback=_note, help=_NOTHING)(
+                command
+            )
+        return command
+
+    return add
 
 
 def remember(context: click.Context, options: Mapping[str, Any]) -> None:
@@ -82,11 +90,9 @@ def debug(context: click.Context, text: str) -> None:
         click.echo(f"debug: {text}", err=True)
 
 
-def note_ignored(context: click.Context, names: Sequence[str]) -> None:
-    """Tells of those flags that were given and mean nothing here."""
-    for name in names:
-        if _given(context, name):
-            debug(context, f"--{name.replace('_', '-')} means nothing here and is ignored")
+def _note(context: click.Context, option: click.Parameter, _value: Any) -> None:
+    if _given(context, option.name or ""):
+        debug(context, f"{option.opts[0]} means nothing here and is ignored")
 
 
 def _given(context: click.Context, name: str) -> bool:

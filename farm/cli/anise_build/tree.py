@@ -21,6 +21,6 @@ COMMANDS = {
 @click.group("tree", cls=GoGroup, table=COMMANDS)
 @persistent
 @click.pass_context
-def tree(context: click.Context, **options: object) -> None:
+def tree(context: click.Context, /, **options: object) -> None:
     """Look at spec trees, and bump versions."""
     remember(context, options)

@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from farm.cli.screen.board import GOOD, Board, Running
-from farm.cli.show import duration, why
+from farm.cli.show import duration, printable, why
 from farm.engine.events import Event, NodeBlocked, NodeFinished, NodeRetried
 
 TAIL = 2048
@@ -82,14 +82,15 @@ class LiveScreen:
 def _line(event: Event) -> str:
     match event:
         case NodeFinished() if event.status == "ok":
-            return f"[green]done[/green]    {event.node} [dim]{duration(event.wall)}[/dim]"
+            return f"[green]done[/green]    {escape(event.node)} [dim]{duration(event.wall)}[/dim]"
         case NodeFinished() if event.status not in (*GOOD, "skipped"):
             reason = why(event.failure) if event.failure else ""
             return f"[red]{event.status}[/red]  {escape(f'{event.node} {reason}')}"
         case NodeRetried():
-            return f"[yellow]retry[/yellow]   {event.node} in {duration(event.delay)}: {escape(event.failure.reason)}"
+            reason = f"{event.node} in {duration(event.delay)}: {event.failure.reason}"
+            return f"[yellow]retry[/yellow]   {escape(reason)}"
         case NodeBlocked():
-            return f"[yellow]blocked[/yellow] {event.node} by {event.by}"
+            return f"[yellow]blocked[/yellow] {escape(f'{event.node} by {event.by}')}"
         case _:
             return ""
 
@@ -103,4 +104,4 @@ def _last_line(log: Path) -> str:
     except OSError:
         return ""
     last = next((line for line in reversed(lines) if line.strip()), "")
-    return "".join(c if c.isprintable() else " " for c in last).strip()
+    return printable(last).strip()

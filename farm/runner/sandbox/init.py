@@ -67,7 +67,7 @@ def run_shell(request: Request) -> int:
     if pid == 0:
         _take_terminal()
         with contextlib.suppress(OSError):
-            os.execve(request.shell[0], request.shell, request.env)
+            os.execvpe(request.shell[0], request.shell, request.env)
         os._exit(127)
     status = _wait_for(pid)
     _kill_the_rest()

@@ -27,10 +27,21 @@ def probe() -> None:
     with tempfile.TemporaryDirectory(prefix="farm-probe") as folder:
         for name in ("0", UPPER, WORK, "root"):
             (Path(folder) / name).mkdir()
-        code = subprocess.run(spawner_command("probe", folder), check=False).returncode
+        code = _run(folder)
+    if code < 0:
+        raise error("sandbox-unavailable", f"the process that tries out the sandbox was killed by signal {-code}")
     if code != 0:
-        step = list(_HINTS)[min(abs(code), len(_HINTS)) - 1]
+        step = list(_HINTS)[min(code, len(_HINTS)) - 1]
         raise _unavailable(step, f"the kernel refuses what the sandbox needs ({step})")
+
+
+def _run(folder: str) -> int:
+    """The exit code of the trial; one that was killed from outside is tried again."""
+    for _ in range(3):
+        code = subprocess.run(spawner_command("probe", folder), check=False).returncode
+        if code >= 0:
+            break
+    return code
 
 
 def _unavailable(step: str, what: str) -> FarmError:

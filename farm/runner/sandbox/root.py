@@ -64,8 +64,8 @@ def enter_root(request: Request) -> None:
             raise NotADirectoryError(20, f"/{name} of the root is not a directory")
     mount("proc", "/proc", "proc", _INERT)
     _mount_own(request, host)
-    _mount_dev(request)
-    _hide_proc()
+    mount_dev(request.shared_memory)
+    hide_proc()
     mount("sysfs", "/sys", "tmpfs", _INERT | MS_RDONLY, "size=0,mode=555")
     os.fchdir(host)
     syscalls.umount(".", syscalls.MNT_DETACH)
@@ -80,7 +80,7 @@ def _mount_overlay(lowers: int) -> None:
     mount("overlay", ".", "overlay", MS_NODEV, options)
 
 
-def _hide_proc() -> None:
+def hide_proc() -> None:
     """Masks what tells of the host, and makes the rest that does not belong to a process read-only."""
     for name in [entry.name for entry in os.scandir("/proc")]:
         if name.isdigit() or name in _FOLLOWED:
@@ -115,15 +115,18 @@ def _mount_own(request: Request, host: int) -> None:
         _make_nodes()
 
 
-def _mount_dev(request: Request) -> None:
-    """A private /dev. Device nodes made in it are inert."""
+def mount_dev(shared_memory: int | None = None) -> None:
+    """A private /dev; the nodes are bound from this process's folder, others that are made in it are inert.
+
+    ``shared_memory``: bytes of /dev/shm, None: the kernel's default.
+    """
     mount("dev", "/dev", "tmpfs", MS_NOSUID | MS_NODEV, "size=16m,mode=755")
     for name in _DEVICES:
         os.close(os.open(f"/dev/{name}", os.O_CREAT | os.O_WRONLY, 0o666))
         mount(name, f"/dev/{name}", None, MS_BIND)
     for name, target in _LINKS.items():
         Path(f"/dev/{name}").symlink_to(target)
-    size = f",size={request.shared_memory}" if request.shared_memory else ""
+    size = f",size={shared_memory}" if shared_memory else ""
     for kind, (name, flags, options) in _DEV_FOLDERS.items():
         Path(f"/dev/{name}").mkdir()
         mount(name, f"/dev/{name}", kind, flags, options + (size if name == "shm" else ""))
