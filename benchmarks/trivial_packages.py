@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""`farm build` of many trivial packages with one worker, against a bare ``unshare`` + overlay + ``chroot`` of each step.
+"""`farm build` of trivial packages with one worker, against bare ``unshare`` + overlay + ``chroot`` of each step.
 
 Usage (as root, on a quiet machine): ``python benchmarks/trivial_packages.py [packages]``. Needs busybox-static. The
 farm's time is that of the whole command: start-up, load, plan, run, layer, package, journal. Prints milliseconds

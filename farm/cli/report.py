@@ -52,14 +52,11 @@ def report_json(plan: Plan, summary: Summary, packages: Sequence[Delivered]) -> 
 
 def _figures(summary: Summary) -> str:
     colour = {"ok": "green", "cancelled": "yellow"}.get(summary.outcome, "red")
-    counts = ", ".join(f"{count} {word}" for word, count in summary.counts.items() if count)
-    cached = f"{summary.cached:.0%} from the cache"
+    figures = ", ".join(f"{count} {word}" for word, count in summary.counts.items() if count) or "nothing to do"
+    if summary.made:
+        figures += f"; {summary.cached:.0%} from the cache"
     outcome = click.style(summary.outcome, fg=colour, bold=True)
-    return f"{outcome} in {duration(summary.wall)} (cpu {duration(summary.cpu)}): {counts or 'nothing to do'}; {cached}"
-
-
-def _share(summary: Summary) -> str:
-    return f"; {summary.cached:.0%} from the cache" if summary.made else ""
+    return f"{outcome} in {duration(summary.wall)} (cpu {duration(summary.cpu)}): {figures}"
 
 
 def _failure(plan: Plan, failed: Failed, store: str) -> None:
