@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from farm.client.config import ClientConfig, RepositoryConfig
 from farm.spec.problem import FarmError
+from farm.wagon.repository import read_repository
 
 SIGNATURE = "repository.yaml.minisig"
 
@@ -29,14 +30,18 @@ def verify_signature(
     from farm.wagon.signature import verify
 
     trusted = (read_public(repository.key, repository.file),) if repository.key else Keyring.of_user().trusted()
-    verify(content, _signature(read), trusted)
+    verify(content, _signature(content, read), trusted)
 
 
-def _signature(read: Callable[[str], bytes]) -> bytes | None:
-    """The signature; None when the wagon has none."""
-    try:
-        return read(SIGNATURE)
-    except FarmError as failure:
-        if failure.transient:
-            raise
-        return None
+def _signature(content: bytes, read: Callable[[str], bytes]) -> bytes | None:
+    """The signature; None when the wagon has none.
+
+    The revision's own comes first: it is never replaced, so it fits whatever is published meanwhile.
+    """
+    for name in (f"revisions/{read_repository(content).revision}.yaml.minisig", SIGNATURE):
+        try:
+            return read(name)
+        except FarmError as failure:
+            if failure.transient:
+                raise
+    return None
