@@ -36,6 +36,7 @@ from farm.wagon.metadata import Metadata
 from farm.wagon.reading import Entry
 
 _MEAN = 8000
+LIMIT = 1.5
 
 
 def files(package: str, count: int) -> Iterator[tuple[str, int]]:
@@ -147,7 +148,7 @@ class Bench:
 
 
 def main() -> None:
-    """Runs all in turns, so that a busy moment of the machine hits each of them."""
+    """Runs all in turns, so that a busy moment of the machine hits each of them. Exits with 1 above the limit."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else "")
     parser.add_argument("--packages", type=int, default=500)
     parser.add_argument("--files", type=int, default=150)
@@ -171,11 +172,13 @@ def main() -> None:
     print(f"{options.packages} packages with {options.files} files each, median of {options.rounds}")
     for name, one in measured.items():
         print(f"{name:22} {one}")
-    for name in names[:2]:
+    ratio = 0.0
+    for name in reversed(names[:2]):
         ratio = statistics.median(measured["install"].wall) / statistics.median(measured[name].wall)
         cpu = statistics.median(measured["install"].cpu) / statistics.median(measured[name].cpu)
         print(f"install / {name}: {ratio:.2f} (CPU {cpu:.2f})")
     print(f"peak memory {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024} MB")
+    raise SystemExit(ratio > LIMIT)
 
 
 if __name__ == "__main__":
