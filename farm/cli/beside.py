@@ -6,9 +6,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from farm.cli.deliver import Delivered
-from farm.cli.describe import describe, write_whole
+from farm.cli.describe import describe
 from farm.cli.session import Session
 from farm.plan.node import Plan
+from farm.spec.whole import write_whole
 
 
 def write_beside(packages: Sequence[Delivered], plan: Plan, session: Session) -> None:

@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Sequence
 from pathlib import Path
 
 from farm.cli.deliver import Delivered
 from farm.spec.model import Package, Tree
 from farm.spec.problem import FarmError
+from farm.spec.whole import write_whole
 from farm.wagon.contents import compilespec_of, definition_of, metadata_of
 from farm.wagon.metadata import SUFFIX, Metadata, read_metadata
 
@@ -23,16 +23,6 @@ def describe(packages: Sequence[Delivered], tree: Tree) -> None:
         file = delivered.file.with_name(f"{package.id.fingerprint}{SUFFIX}")
         metadata = _renewed(file, package, delivered) or metadata_of(package, delivered.file, delivered.sha256)
         write_whole(file, metadata.to_yaml())
-
-
-def write_whole(file: Path, content: bytes) -> None:
-    """Puts a file there in one step."""
-    part = file.with_name(f".{file.name}.{os.getpid()}")
-    try:
-        part.write_bytes(content)
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
 
 
 def _renewed(file: Path, package: Package, delivered: Delivered) -> Metadata | None:

@@ -16,6 +16,7 @@ from typing import Any
 from farm.spec.document import open_source
 from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.scan import INDEX_NAMES, SPEC_NAMES, scan
+from farm.spec.whole import write_whole
 from farm.spec.yamltext import TEXT, VERSION, Shape, parse
 
 _IDENTITY: dict[str, Any] = {"name": TEXT, "category": TEXT, "version": VERSION}
@@ -76,12 +77,7 @@ def write_index(index: TreeIndex, *, compress: bool) -> Path:
     """Puts the index into its folder, in one step, and takes an index of the other form away."""
     plain, packed = (index.folder / name for name in INDEX_NAMES)
     file, other = (packed, plain) if compress else (plain, packed)
-    part = file.with_name(f"{file.name}.{os.getpid()}")
-    try:
-        part.write_bytes(_compressed(index.to_json()) if compress else index.to_json().encode())
-        part.replace(file)
-    finally:
-        part.unlink(missing_ok=True)
+    write_whole(file, _compressed(index.to_json()) if compress else index.to_json().encode())
     other.unlink(missing_ok=True)
     return file
 

@@ -20,10 +20,10 @@ from farm.cli.pflag import GoCommand, switch
 @click.pass_context
 def bump(_context: click.Context, /, definition_file: Path | None, pkg_version: str | None, **options: Any) -> None:
     """Count up the build version in a definition.yaml, and leave all else in it as it is."""
-    from farm.cli.describe import write_whole
     from farm.spec.bump import bump_definition
     from farm.spec.document import open_source
     from farm.spec.problem import FarmError, error
+    from farm.spec.whole import write_whole
 
     if definition_file is None:
         raise error("missing-file", "Mandatory definition.yaml path missing.", hint="give it with --definition-file")

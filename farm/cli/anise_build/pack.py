@@ -29,7 +29,7 @@ if TYPE_CHECKING:
 @click.pass_context
 def pack(_context: click.Context, /, packages: tuple[str, ...], **options: Any) -> None:
     """Make PACKAGE (category/name@version) of a folder, with the metadata that create-repo wants."""
-    from farm.cli.describe import write_whole
+    from farm.spec.whole import write_whole
     from farm.wagon.contents import metadata_of
     from farm.wagon.metadata import COMPRESSIONS, SUFFIX
 
