@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import TYPE_CHECKING, Any, Generic, Protocol, TypeVar
 
 from farm.spec.model import PackageId, Requirement
-from farm.spec.problem import FarmError, Problem, error
-from farm.spec.selector import Selector, Target
+from farm.spec.problem import FarmError, Problem
+from farm.spec.selector import Selector
 from farm.spec.version import Version
 
 if TYPE_CHECKING:
@@ -119,36 +119,6 @@ class Index(Generic[P]):
             close = difflib.get_close_matches(f"{category}/{name}", names, 3, 0.7) if not same else ()
             self._similar[category, name] = tuple((same or list(close))[:3])
         return self._similar[category, name]
-
-    def find(self, target: Target) -> P:
-        """The best package for what a user asked for.
-
-        Raises FarmError ``unknown-target``, or ``ambiguous-target`` when only a name was given and several
-        categories have it.
-        """
-        for name, selector in ((target.literal, ""), (target.name, target.selector.text)):
-            categories = self._categories(target.category, name)
-            if len(categories) > 1:
-                choices = ", ".join(f"{category}/{name}" for category in categories)
-                raise error("ambiguous-target", f"'{name}' may mean {choices}", hint="Write the category too.")
-            if categories and (found := self.candidates(Requirement(categories[0], name, selector))):
-                return found[0]
-        raise self._unknown(target)
-
-    def _categories(self, category: str | None, name: str) -> list[str]:
-        if category is not None:
-            return [category] if (category, name) in self._real or (category, name) in self._provided else []
-        return sorted({c for c, n in self._real if n == name} or {c for c, n in self._provided if n == name})
-
-    def _unknown(self, target: Target) -> FarmError:
-        categories = self._categories(target.category, target.name)
-        if categories:
-            versions = [str(self.packages[n].id) for n in self.named(categories[0], target.name)]
-            hint = f"There is {', '.join(versions)}."
-            return error("unknown-target", f"no version of {target} is in the trees", hint=hint)
-        similar = self.similar(target.category or "", target.name)
-        hint = f"Did you mean {' or '.join(similar)}?" if similar else "See which packages there are, or add --tree."
-        return error("unknown-target", f"there is no package {target} in the trees", hint=hint)
 
     def _fit(self, requirement: Requirement) -> tuple[int, ...]:
         atom = requirement.category, requirement.name

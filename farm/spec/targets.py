@@ -58,7 +58,7 @@ def _fitting(text: str, by_name: Mapping[str, list[PackageId]]) -> list[PackageI
     if named:
         versions = ", ".join(sorted({package.version for package in named}))
         raise error("unknown-target", f"no version of {text!r} fits", hint=f"there are: {versions}")
-    atoms = [package.atom for packages in by_name.values() for package in packages]
+    atoms = dict.fromkeys(package.atom for packages in by_name.values() for package in packages)
     near = difflib.get_close_matches(text, atoms, n=3)
     hint = f"did you mean {' or '.join(near)}?" if near else "`farm lint` lists the problems of the tree"
     raise error("unknown-target", f"there is no package {text!r}", hint=hint)

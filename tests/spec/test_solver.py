@@ -18,7 +18,6 @@ from farm.spec.model import PackageId, Requirement
 from farm.spec.problem import FarmError
 from farm.spec.question import Question
 from farm.spec.search import Hopeless, search
-from farm.spec.selector import parse_target
 from farm.spec.solver import Index, Resolution, solve
 from farm.spec.world import GOALS
 
@@ -300,24 +299,6 @@ def test_unreadable_version_costs_only_its_package() -> None:
     index = Index([Stone(PackageId("c", "a", "1..0")), stone("a-1")])
     assert [problem.code for problem in index.problems] == ["bad-version"]
     assert [p.id.version for p in index.providers("c", "a")] == ["1"]
-
-
-def test_find() -> None:
-    stones = [
-        stone("a-1"),
-        stone("a-2"),
-        stone("x/b-1"),
-        stone("y/b-1"),
-        stone("foo-1.0-3"),
-        stone("b2-1", provides=["v"]),
-    ]
-    index = Index(stones)
-    found = {text: index.find(parse_target(text)).id for text in ("a", "c/a@<2", "x/b", "c/foo-1.0", "c/v")}
-    assert [str(i) for i in found.values()] == ["c/a-2", "c/a-1", "x/b-1", "c/foo-1.0-3", "c/b2-1"]
-    for text, code in {"b": "ambiguous-target", "c/aa": "unknown-target", "a@>2": "unknown-target"}.items():
-        with pytest.raises(FarmError) as caught:
-            index.find(parse_target(text))
-        assert caught.value.code == code
 
 
 # --- its cost --------------------------------------------------------------------------------------------
