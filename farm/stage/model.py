@@ -84,7 +84,7 @@ class StageSeed:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class WagonSeed:
-    """Packages of wagons, installed into an empty root by the farm's client. ``key``: that the wagons are signed with."""
+    """Packages of wagons, installed into an empty root by the client. ``key``: what the wagons are signed with."""
 
     wagons: tuple[str, ...]
     packages: tuple[str, ...]

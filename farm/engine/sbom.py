@@ -10,8 +10,8 @@ import json
 import urllib.parse
 from typing import Any
 
+from farm.engine.origin import Material, Origin
 from farm.spec.model import Package
-from farm.wagon.origin import Material, Origin
 
 _TYPES = {"source": "file", "seed": "operating-system", "package": "library"}
 
