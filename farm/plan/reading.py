@@ -26,12 +26,11 @@ def job_of(document: Mapping[str, Any]) -> Job:
     for name in ("layers", "prelude", "steps"):
         fields[name] = tuple(fields.get(name, ()))
     fields["env"] = tuple((name, value) for name, value in fields.get("env", ()))
-    fields["binds"] = tuple(_bind(item) for item in fields.get("binds", ()))
+    fields["binds"] = tuple(_bind(item) for item in fields.get("binds", ()) if "cache" in item)
     fields["inputs"] = tuple(_input(item) for item in fields.get("inputs", ()))
-    binds = [Bind(bind["target"], bind["cache"]) for bind in fields.pop("binds", ()) if "cache" in bind]
     if fields.pop("on_host", ""):
         fields["workdir"] = "/"
-    return Job(**fields, binds=tuple(binds))
+    return Job(**fields)
 
 
 def _bind(item: Mapping[str, Any]) -> Bind:
