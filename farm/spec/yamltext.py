@@ -267,8 +267,16 @@ def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Nod
         return (node.value[step],) * 2 if 0 <= step < len(node.value) else None
     if isinstance(node, yaml.MappingNode):
         pairs: Iterator[tuple[yaml.Node, yaml.Node]] = ((k, v) for k, v in node.value if k.value == str(step))
-        return next(pairs, None)
+        return next(pairs, None) or _merged_child(node, step)
     return None
+
+
+def _merged_child(node: yaml.MappingNode, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    """The same, in what ``<<`` brings."""
+    merged = [value for key, value in node.value if key.value == "<<" and key.tag is True]
+    sources = [source for value in merged for source in (value.value if value.id == "sequence" else [value])]
+    pairs = (_child(source, step) for source in sources if isinstance(source, yaml.MappingNode))
+    return next((pair for pair in pairs if pair), None)
 
 
 _HINTS = (
