@@ -74,7 +74,7 @@ class TarRules:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class HttpSource:
-    """A root tarball at ``uri``, kept as file ``target``. ``signature`` is a URL, made with the minisign key ``key``."""
+    """A root tarball at ``uri``, kept as file ``target``. ``signature``: URL of one that was made with ``key``."""
 
     uri: str
     target: Path
