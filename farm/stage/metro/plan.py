@@ -89,9 +89,9 @@ class _Planner:
         self._run("outer-post-chroot")
         final = self.layers
         tarball = "" if self.options.skip_packer else self._tarball()
-        for hook in self._hooks("outer-post-output"):
+        for hook in self._hooks("outer-post-output") if tarball else ():
             output = (("MARKDEVKIT_OUTPUTDIR", str(job.output.folder)), ("MARKDEVKIT_OUTPUTNAME", job.output.name))
-            self._hook(hook, after=(tarball,) if tarball else (), more=output)
+            self._hook(hook, after=(tarball,), more=output)
         return Planned(Plan(self.nodes, tuple(self.nodes)), self.hooks, self.roots, final, tarball)
 
     def _hooks(self, *types: str) -> tuple[Hook, ...]:

@@ -74,8 +74,9 @@ def ready(wish: Wish, store: Store, platform: str, environ: Mapping[str, str] = 
 
 
 def hooks_to_run(job: Job, wish: Wish) -> tuple[Hook, ...]:
-    """The hooks that have something to do."""
-    return () if wish.skip_hooks else tuple(hook for hook in job.hooks if hook.commands)
+    """The hooks that have something to do: without a tarball, not those that come after it."""
+    without = {"outer-post-output"} if wish.skip_packer else set()
+    return () if wish.skip_hooks else tuple(h for h in job.hooks if h.commands and h.type not in without)
 
 
 def end(
