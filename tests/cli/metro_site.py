@@ -47,12 +47,20 @@ class Site:
         """A command line of the farm."""
         return [sys.executable, "-m", "farm", *words]
 
+    def environ(self, **env: str) -> dict[str, str]:
+        """The environment of a call. What is compiled is kept for the next call."""
+        own = {"FARM_STORE": str(self.store), "SOURCE_DATE_EPOCH": EPOCH, "PYTHONDONTWRITEBYTECODE": ""}
+        return {**os.environ, **own, "PYTHONPYCACHEPREFIX": str(self.folder.parents[2] / "pycache"), **env}
+
     def farm(self, *words: str, limit: float = 60, **env: str) -> Ran:
         """Calls the farm in the folder."""
-        environ = {**os.environ, "FARM_STORE": str(self.store), "SOURCE_DATE_EPOCH": EPOCH, "SECRET": "s3cret", **env}
-        environ = {name: value for name, value in environ.items() if value}
         done = subprocess.run(
-            self.command(*words), capture_output=True, text=True, cwd=self.folder, env=environ, timeout=limit
+            self.command(*words),
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environ(**env),
+            timeout=limit,
         )
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)

@@ -4,11 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,13 +36,17 @@ class Download:
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
         """FarmError ``download-failed``, ``source-digest-mismatch``, ``bad-signature``, ``not-a-file``."""
         target = Path(work.setting("target"))
-        with _saying(log) as say, store.lock(f"metro-{target}"):
+        with _saying(log) as say, store.lock(f"metro-{target}"), room_for(target):
+
+            def verify(file: Path) -> None:
+                if work.setting("key"):
+                    _verify_signature(work, file, store, cancel, say)
+
             if _is_there(target, work.setting("sha256"), say):
                 say(f"File {target} is already present. Nothing to do.")
+                verify(target)
             else:
-                _bring(work, target, cancel, say)
-            if work.setting("key"):
-                _verify_signature(work, target, store, cancel, say)
+                _bring(work, target, cancel, say, verify)
             blob = store.put_blob(target, work.setting("sha256") or None)
             say(f"sha256 {blob}")
         return Result(blob=blob, size=store.blob_path(blob).stat().st_size)
@@ -58,7 +63,7 @@ def _is_there(target: Path, sha256: str, say: Say) -> bool:
     return False
 
 
-def _bring(work: Work, target: Path, cancel: threading.Event, say: Say) -> None:
+def _bring(work: Work, target: Path, cancel: threading.Event, say: Say, verify: Callable[[Path], None]) -> None:
     """The file gets its name when it is whole and right."""
     target.parent.mkdir(parents=True, exist_ok=True)
     part, uri, sha256 = target.with_name(f".{target.name}.part"), work.setting("uri"), work.setting("sha256")
@@ -68,6 +73,7 @@ def _bring(work: Work, target: Path, cancel: threading.Event, say: Say) -> None:
     if sha256 and (found := _digest(part)) != sha256:
         _forget(part)
         raise error("source-digest-mismatch", f"{uri} has sha256 {found}, expected {sha256}")
+    verify(part)
     with open(part, "rb") as file:
         os.fsync(file.fileno())
     part.replace(target)
@@ -114,6 +120,17 @@ def _verify_signature(work: Work, target: Path, store: Store, cancel: threading.
     with store.scratch("signature") as folder:
         download(work.setting("signature"), folder / "signature", cancel, say)
         verify_digest(digest, (folder / "signature").read_bytes(), [key])
+
+
+@contextlib.contextmanager
+def room_for(path: Path) -> Iterator[None]:
+    """A full disk is told as that of ``path``, which need not be the store's. FarmError ``disk-full``."""
+    try:
+        yield
+    except OSError as fault:
+        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise error("disk-full", f"no room on the disk for {path}") from fault
+        raise
 
 
 def _digest(path: Path) -> str:

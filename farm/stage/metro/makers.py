@@ -18,7 +18,7 @@ from farm.plan.job import Work
 from farm.plan.node import Result
 from farm.spec.problem import error
 from farm.spec.whole import write_whole
-from farm.stage.metro.download import Download
+from farm.stage.metro.download import Download, room_for
 from farm.stage.metro.model import TarRules
 from farm.stage.metro.plan import DELIVER, DOWNLOAD, TAKE, TARBALL, UNPACK
 from farm.stage.metro.tarformers import Rewriting
@@ -101,18 +101,19 @@ class Deliver:
         return dataclasses.replace(work, settings=(*work.settings, ("again", uuid.uuid4().hex)))
 
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
-        """Raises OSError."""
+        """FarmError ``disk-full``; raises OSError."""
         blob = str(work.blobs[0])
         folder, name = Path(work.setting("folder")), work.setting("name")
         folder.mkdir(parents=True, exist_ok=True)
         part, state = folder / f".{name}.part", hashlib.sha512()
-        try:
-            _copy(store.blob_path(blob), part, state)
-            part.replace(folder / name)
-        finally:
-            part.unlink(missing_ok=True)
-        for kind, digest in (("sha256", blob), ("sha512", state.hexdigest())):
-            write_whole(folder / f"{name}.{kind}", f"{digest}  {name}\n".encode())
+        with room_for(folder / name):
+            try:
+                _copy(store.blob_path(blob), part, state)
+                part.replace(folder / name)
+            finally:
+                part.unlink(missing_ok=True)
+            for kind, digest in (("sha256", blob), ("sha512", state.hexdigest())):
+                write_whole(folder / f"{name}.{kind}", f"{digest}  {name}\n".encode())
         with open(log, "a", encoding="utf-8") as out:
             print(f"{folder / name}\nsha256 {blob}", file=out)
         return Result(blob=blob, size=store.blob_path(blob).stat().st_size)
