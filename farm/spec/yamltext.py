@@ -292,6 +292,10 @@ _HINTS = (
 )  # fmt: skip
 
 
+_CODES = (("undefined alias", "yaml-undefined-alias"), ("maximum nesting depth", "yaml-too-deep"))
+"""What newer versions of libyaml refuse by themselves has the same code as what the farm refuses."""
+
+
 def _syntax_problem(text: str, error: yaml.YAMLError, where: Where) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
@@ -302,6 +306,6 @@ def _syntax_problem(text: str, error: yaml.YAMLError, where: Where) -> Problem:
         message = getattr(error, "reason", "") or str(error)
         before = text[:position]
         place = where(before.count("\n") + 1, position - (before.rfind("\n")))
-    code = "yaml-undefined-alias" if "undefined alias" in message else "bad-yaml"
+    code = next((c for sign, c in _CODES if sign in message), "bad-yaml")
     hint = next((h for sign, h in _HINTS if sign in message), "")
     return Problem(code, message, place, hint)
