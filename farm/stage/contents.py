@@ -25,7 +25,7 @@ def line(entry: Entry, width: int = 0) -> tuple[bytes, int]:
     width = max(width, len(owner) + 1 + len(size))
     moment = time.strftime("%Y-%m-%d %H:%M", time.gmtime(entry.mtime))
     head = f"{mode} {owner} {size:>{width - len(owner) - 1}} {moment} ".encode()
-    name = quoted(entry.path) + (b"/" if entry.kind == FOLDER else b"")
+    name = quoted(entry.path.rstrip(b"/")) + (b"/" if entry.kind == FOLDER else b"")
     if entry.kind == SYMLINK:
         name += b" -> " + quoted(entry.link)
     elif entry.kind == HARDLINK:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -51,8 +51,8 @@ class TreePackages:
         self._plain_is_docker = plain_is_docker
         self._trees: dict[PackageSource, tuple[Settings, Tree, Index[Package]]] = {}
 
-    def plan(self, stage: Stage, base: tuple[Made, ...], nodes: NodeSet) -> PlannedPackages:
-        """Adds the nodes of the stage's packages. ``base`` are the layers of what the stage calls ``image``."""
+    def plan(self, stage: Stage, roots: Mapping[str, tuple[Made, ...]], nodes: NodeSet) -> PlannedPackages:
+        """Adds the nodes of the stage's packages. ``roots`` are the layers of what specs call ``image``, by name."""
         if not stage.packages and not stage.check_packages:
             return PlannedPackages()
         settings, tree, index = self._read(stage.source)
@@ -64,7 +64,7 @@ class TreePackages:
             ordered = solve(index, wanted, asker=f"stage {stage.name}").packages if wanted else ()
         except FarmError as failure:
             problems += [dataclasses.replace(p, place=p.place or stage.packages[0].place) for p in failure.problems]
-        options = self._options(settings, stage, base)
+        options = self._options(settings, stage, roots)
         plan = make_plan(tree, [*(p.id for p in ordered), *checks], options, nodes)
         problems += plan.problems
         if plan.unplanned or problems:
@@ -85,9 +85,8 @@ class TreePackages:
             self._trees[source] = (settings, tree, Index(tree.packages.values()))
         return self._trees[source]
 
-    def _options(self, settings: Settings, stage: Stage, base: tuple[Made, ...]) -> Options:
+    def _options(self, settings: Settings, stage: Stage, roots: Mapping[str, tuple[Made, ...]]) -> Options:
         seeds = {name: seed_of(seed) for name, seed in settings.seeds.items()}
-        roots = {stage.image: base} if stage.image else {}
         images = Images(seeds, settings.images, plain_is_docker=self._plain_is_docker, roots=roots)
         return Options(stage.platform, settings.network, images=images)
 

@@ -74,8 +74,8 @@ class StagePlan:
 class Packages(Protocol):
     """Plans packages of spec trees for a stage: `farm.stage.packages.TreePackages`."""
 
-    def plan(self, stage: Stage, base: tuple[Made, ...], nodes: NodeSet) -> PlannedPackages:
-        """Adds the nodes of the stage's packages. ``base`` are the layers of what the stage calls ``image``."""
+    def plan(self, stage: Stage, roots: Mapping[str, tuple[Made, ...]], nodes: NodeSet) -> PlannedPackages:
+        """Adds the nodes of the stage's packages. ``roots`` are the layers of what specs call ``image``, by name."""
 
 
 def plan_stages(stages: Sequence[Stage], packages: Packages, allowed: Allowed, *, once: str) -> StagePlan:
@@ -113,13 +113,15 @@ class _Planner:
         self.once = once
         self.nodes = NodeSet()
         self.made: dict[str, PlannedStage] = {}
+        self.images: dict[str, dict[str, tuple[Made, ...]]] = {}
         self.problems: list[Problem] = []
 
     def add(self, stage: Stage) -> None:
         """Plans one stage, whose seed was planned before it."""
         self.problems += forbidden(stage, self.allowed)
         seed, seeds = self._seed(stage)
-        chosen = self.packages.plan(stage, seed, self.nodes)
+        images = self._images(stage, seed)
+        chosen = self.packages.plan(stage, images, self.nodes)
         self.problems += chosen.problems
         root = seed if stage.root == "seed" else ()
         seeds = seeds if stage.root == "seed" else ()
@@ -131,6 +133,12 @@ class _Planner:
         outputs = tuple((output, output_nodes(stage, output, root, self.nodes)) for output in stage.outputs)
         packed = {str(one.package.id): one.pack for one in chosen.installed}
         self.made[stage.name] = PlannedStage(stage, root, seed, seeds, outputs, packed, (*checks, *chosen.checks))
+
+    def _images(self, stage: Stage, seed: tuple[Made, ...]) -> dict[str, tuple[Made, ...]]:
+        """What specs call the roots that they are built in: also the names of the stages that this one begins with."""
+        below = self.images.get(stage.seed.stage, {}) if isinstance(stage.seed, StageSeed) else {}
+        self.images[stage.name] = {**below, **({stage.image: seed} if stage.image else {})}
+        return self.images[stage.name]
 
     def _seed(self, stage: Stage) -> tuple[tuple[Made, ...], tuple[str, ...]]:
         if isinstance(stage.seed, StageSeed):
