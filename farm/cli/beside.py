@@ -14,9 +14,9 @@ from farm.spec.whole import write_whole
 
 def write_beside(packages: Sequence[Delivered], plan: Plan, session: Session) -> None:
     """Writes ``<fingerprint>.metadata.yaml``, ``.cdx.json`` and ``.provenance.json`` for packages in a destination."""
-    from farm.wagon.origin import origins
+    from farm.engine.origin import origins
+    from farm.engine.sbom import sbom
     from farm.wagon.provenance import provenance
-    from farm.wagon.sbom import sbom
 
     describe(packages, session.tree)
     known = {str(id): package for id, package in session.tree.packages.items()}

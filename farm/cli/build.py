@@ -20,6 +20,7 @@ from farm.cli.report import report, report_json
 from farm.cli.session import Session, plan_options
 from farm.cli.show import print_problems
 from farm.engine.events import Event
+from farm.engine.making import Makers
 from farm.engine.summary import Summary
 from farm.plan.node import Plan
 from farm.runner.rootless import ensure_privileges
@@ -52,7 +53,7 @@ def build(plain: bool, **options: object) -> None:
     plan = session.plan()
     print_problems(plan.problems)
     with session.store:
-        summary = run(session, plan, _screen(session.json, plain))
+        summary = run(session, plan, screen_of(session.json, plain))
         packages = deliver(plan, summary, session)
         if session.settings.destination:
             from farm.cli.beside import write_beside
@@ -67,13 +68,14 @@ def build(plain: bool, **options: object) -> None:
     raise SystemExit(0 if summary.outcome == "ok" and not plan.problems else 1)
 
 
-def run(session: Session, plan: Plan, screen: Screen) -> Summary:
+def run(session: Session, plan: Plan, screen: Screen, makers: Makers | None = None) -> Summary:
     """Runs a plan as the settings say, telling the screen, until it is done or a signal cancels it."""
     from farm.engine.journal import Journal
     from farm.engine.loop import Options, run_plan
 
     settings = session.settings
-    options = Options(jobs=settings.jobs or 0, keep_going=settings.keep_going, argv=tuple(sys.argv))
+    argv = tuple(sys.argv)
+    options = Options(jobs=settings.jobs or 0, keep_going=settings.keep_going, argv=argv, makers=makers or {})
     with (
         contextlib.closing(screen),
         session.runner() as runner,
@@ -83,7 +85,8 @@ def run(session: Session, plan: Plan, screen: Screen) -> Summary:
         return run_plan(plan, session.store, runner, journal, options, [screen], cancel)
 
 
-def _screen(lines: bool, plain: bool) -> Screen:
+def screen_of(lines: bool, plain: bool) -> Screen:
+    """The screen for these options and this terminal. ``lines``: events as JSON."""
     if lines:
         from farm.cli.screen.lines import JsonScreen
 

@@ -11,8 +11,8 @@ import click
 from farm.cli.show import print_json, table
 
 if TYPE_CHECKING:
-    from farm.wagon.keys import Keyring
-    from farm.wagon.signature import PublicKey
+    from farm.store.keys import Keyring
+    from farm.store.signature import PublicKey
 
 NAME = "wagon"
 
@@ -73,7 +73,7 @@ def trust(source: str, name: str | None) -> None:
 
 
 def _keyring() -> Keyring:
-    from farm.wagon.keys import Keyring
+    from farm.store.keys import Keyring
 
     return Keyring.of_user()
 

@@ -32,12 +32,13 @@ def plan(verbose: bool, **options: object) -> None:
         print_json({"targets": list(made.targets), "nodes": nodes, "problems": [p.to_json() for p in made.problems]})
     else:
         print_problems(made.problems)
-        for line in _lines(found.values(), verbose):
+        for line in forecast_lines(found.values(), verbose):
             click.echo(line)
     raise SystemExit(1 if made.problems else 0)
 
 
-def _lines(found: Iterable[Forecast], verbose: bool) -> Iterable[str]:
+def forecast_lines(found: Iterable[Forecast], verbose: bool) -> Iterable[str]:
+    """A line for each node that is not cached (``verbose``: for all), and one of counts."""
     counts: Counter[str] = Counter()
     for entry in found:
         counts[entry.fate] += 1

@@ -15,8 +15,8 @@ from farm.cli.show import plural, print_json, print_problems, size
 from farm.cli.wagonshow import diff, show
 
 if TYPE_CHECKING:
+    from farm.store.signature import SecretKey
     from farm.wagon.create import Created
-    from farm.wagon.signature import SecretKey
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 WAGON = click.Path(exists=True, file_okay=False, path_type=Path)
@@ -82,8 +82,8 @@ def bump(**options: Any) -> None:
 @click.option("--json", is_flag=True, help="Print plain data.")
 def verify(folder: Path, signed: bool, keys: tuple[str, ...], json: bool) -> None:
     """Check every byte of a wagon, and its signature. The exit status is 1 when something is wrong."""
+    from farm.store.keys import Keyring
     from farm.wagon.check import check_wagon
-    from farm.wagon.keys import Keyring
 
     keyring = Keyring.of_user()
     trusted = [keyring.public(key) for key in keys] if keys else keyring.trusted()
@@ -156,7 +156,7 @@ def serve(folder: Path, host: str, port: int) -> None:
 
 def secret_key(name: str | None) -> SecretKey | None:
     """The key to sign with; asks for its password when it has one."""
-    from farm.wagon.keys import Keyring
+    from farm.store.keys import Keyring
 
     if name is None:
         return None

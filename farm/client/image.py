@@ -18,11 +18,11 @@ from farm.spec.problem import error
 from farm.store.compress import Compression, compressor
 from farm.store.entry import Entry, link_up
 from farm.store.funnel import Funnel
+from farm.store.ociimage import LAYOUT, REF_NAME, image_documents, image_index
 from farm.store.tarwriter import write_tar
 from farm.store.union import Union
 
 _MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "riscv64": "riscv64", "ppc64le": "ppc64le"}
-_TYPE = "application/vnd.oci.image."
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -53,17 +53,12 @@ def write_layout(root: Path, name: str, since: float) -> None:
     blobs.mkdir(parents=True, exist_ok=True)
     layer = write_archive(root, blobs / "layer", "gzip", since)
     (blobs / "layer").replace(blobs / layer.digest)
-    config = _blob(blobs, _config(layer))
-    descriptor = {"mediaType": f"{_TYPE}layer.v1.tar+gzip", "digest": f"sha256:{layer.digest}", "size": layer.size}
-    manifest = {
-        "schemaVersion": 2,
-        "mediaType": f"{_TYPE}manifest.v1+json",
-        "config": {"mediaType": f"{_TYPE}config.v1+json", **config},
-        "layers": [descriptor],
-    }
-    entry = {"mediaType": f"{_TYPE}manifest.v1+json", **_blob(blobs, manifest)}
-    _replace(place / "oci-layout", {"imageLayoutVersion": "1.0.0"})
-    _replace(place / "index.json", _index(place, entry, tag))
+    machine = platform.machine()
+    documents = image_documents(layer.digest, layer.size, layer.content, f"linux/{_MACHINES.get(machine, machine)}")
+    for digest, text in documents["blobs"].items():
+        (blobs / digest).write_text(text)
+    _replace(place / "oci-layout", LAYOUT)
+    _replace(place / "index.json", _index(place, documents["manifest"], tag))
 
 
 def write_docker(root: Path, name: str, since: float) -> None:
@@ -108,35 +103,16 @@ def _clamped(entries: Iterable[Entry], since: float) -> Iterator[Entry]:
         yield entry
 
 
-def _config(layer: Written) -> dict[str, Any]:
-    machine = platform.machine()
-    return {
-        "architecture": _MACHINES.get(machine, machine),
-        "os": "linux",
-        "config": {"Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], "Cmd": ["/bin/sh"]},
-        "rootfs": {"type": "layers", "diff_ids": [f"sha256:{layer.content}"]},
-    }
-
-
-def _blob(blobs: Path, document: dict[str, Any]) -> dict[str, Any]:
-    content = json.dumps(document, sort_keys=True, separators=(",", ":")).encode()
-    digest = hashlib.sha256(content).hexdigest()
-    (blobs / digest).write_bytes(content)
-    return {"digest": f"sha256:{digest}", "size": len(content)}
-
-
 def _index(place: Path, entry: dict[str, Any], tag: str) -> dict[str, Any]:
     """The layout's index with the image in the place of the one with the same tag."""
-    key = "org.opencontainers.image.ref.name"
     try:
         known = json.loads((place / "index.json").read_bytes())["manifests"]
     except FileNotFoundError:
         known = []
     except (ValueError, KeyError, TypeError) as fault:
         raise error("bad-target", f"{place} has an index.json that is none: {fault}") from fault
-    others = [one for one in known if (one.get("annotations") or {}).get(key) != tag]
-    manifests = [*others, {**entry, "annotations": {key: tag}}]
-    return {"schemaVersion": 2, "mediaType": f"{_TYPE}index.v1+json", "manifests": manifests}
+    others = [one for one in known if (one.get("annotations") or {}).get(REF_NAME) != tag]
+    return image_index([*others, {**entry, "annotations": {REF_NAME: tag}}])
 
 
 def _replace(path: Path, document: dict[str, Any]) -> None:

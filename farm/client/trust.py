@@ -26,8 +26,8 @@ def verify_signature(
     """
     if not (repository.key or repository.verify):
         return
-    from farm.wagon.keys import Keyring, read_public
-    from farm.wagon.signature import verify
+    from farm.store.keys import Keyring, read_public
+    from farm.store.signature import verify
 
     trusted = (read_public(repository.key, repository.file),) if repository.key else Keyring.of_user().trusted()
     verify(content, _signature(content, read), trusted)

@@ -16,7 +16,8 @@ from typing import TYPE_CHECKING
 
 from farm.engine.logs import log_path
 from farm.engine.look import Ticket, blob_result
-from farm.plan.job import Assemble, Fetch, Job, Pack, Seed, Unpack
+from farm.engine.making import Makers, maker_of
+from farm.plan.job import Assemble, Fetch, Job, Pack, Seed, Unpack, Work
 from farm.plan.node import Result
 from farm.runner.protocol import Failure, Outcome, Runner, Status
 from farm.spec.problem import FarmError
@@ -88,6 +89,7 @@ class Maker:
     find: Callable[[list[Ticket]], dict[str, Result]]
     attempts: int = 3
     first_delay: float = 1.0
+    makers: Makers = dataclasses.field(default_factory=dict)
 
     def make(self, ticket: Ticket) -> None:
         """Makes the node. The last message is `Made` or `Elsewhere`, whatever happens."""
@@ -172,6 +174,9 @@ class Maker:
                 from farm.runner.seed import make_seed
 
                 return self._recorded(ticket, make_seed(action, store, log, self.cancel))
+            case Work():
+                made = maker_of(action, self.makers).make(action, store, log, self.cancel)
+                return self._recorded(ticket, made)
 
     def _job(self, ticket: Ticket, outcome: Outcome) -> Made:
         cpu, peak = outcome.cpu, outcome.memory_peak

@@ -9,6 +9,7 @@ from typing import Literal
 
 from farm.engine.history import History
 from farm.engine.look import Looker, Ticket
+from farm.engine.making import Makers
 from farm.plan.difference import Difference, differences
 from farm.plan.job import Digest
 from farm.plan.node import Plan, Result
@@ -37,9 +38,9 @@ class Forecast:
     problems: tuple[Problem, ...] = ()
 
 
-def forecast(plan: Plan, store: Store, history: History) -> dict[str, Forecast]:
+def forecast(plan: Plan, store: Store, history: History, makers: Makers | None = None) -> dict[str, Forecast]:
     """A forecast of every node of ``plan``, in the plan's order."""
-    looker = Looker(plan, store)
+    looker = Looker(plan, store, makers)
     last = history.last_keys()
     known: dict[str, Forecast] = {}
     waiting = list(plan.nodes)

@@ -15,7 +15,15 @@ from typing import Any
 from farm.engine.process import alive
 from farm.plan.node import Node
 
-GUESSES: Mapping[str, float] = {"fetch": 3.0, "seed": 60.0, "job": 20.0, "pack": 2.0, "assemble": 1.0, "unpack": 1.0}
+GUESSES: Mapping[str, float] = {
+    "fetch": 3.0,
+    "seed": 60.0,
+    "job": 20.0,
+    "pack": 2.0,
+    "assemble": 1.0,
+    "unpack": 1.0,
+    "work": 10.0,
+}
 """Seconds that a node of each kind takes when history knows nothing."""
 
 _RECENT = 10000
@@ -189,7 +197,7 @@ def atom(package: str | None) -> str | None:
 
 
 def kind_of(node: Node) -> str:
-    """What kind of action makes the node: ``fetch``, ``seed``, ``job``, ``pack``, ``assemble``, ``unpack``."""
+    """What kind of action makes the node: ``fetch``, ``seed``, ``job``, ``pack``, ``unpack``, …"""
     return type(node.action).__name__.lower()
 
 

@@ -7,7 +7,8 @@ import dataclasses
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from farm.plan.job import Action, Digest, Fetch, Seed
+from farm.engine.making import Makers, maker_of
+from farm.plan.job import Action, Digest, Fetch, Seed, Work
 from farm.plan.node import Node, Plan, Result, key_document, key_of
 
 if TYPE_CHECKING:
@@ -37,9 +38,10 @@ class Answer:
 class Looker:
     """Looks nodes up, level by level. ``results`` is what is made so far, by node id."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
+    def __init__(self, plan: Plan, store: Store, makers: Makers | None = None) -> None:
         self.plan = plan
         self.store = store
+        self.makers = makers or {}
         self.results: dict[str, Result] = {}
         self._seeds: dict[Seed, Seed] = {}
 
@@ -66,6 +68,8 @@ class Looker:
             action = node.resolve(self.results)
             if isinstance(action, Seed):
                 action = self._identify(action)
+            elif isinstance(action, Work):
+                action = maker_of(action, self.makers).identify(action)
             document = key_document(action)
             key = action.sha256 if isinstance(action, Fetch) else key_of(document)
         except Exception as failure:  # noqa: BLE001  it is this node's failure, not the run's

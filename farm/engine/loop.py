@@ -99,14 +99,14 @@ class _Run:
         self.run = journal.begin(options.argv)
         self.tally = Tally(plan.targets)
         self.listeners: list[Listener] = [self.tally.take, journal.write, *listeners]
-        self.looker = Looker(plan, store)
+        self.looker = Looker(plan, store, options.makers)
         self.tickets: dict[str, Ticket] = {}
         self.expected = journal.estimates(plan.nodes.values())
         self.capacity = options.capacity()
         tasks = [task_of(node, self.expected[node.id]) for node in plan.nodes.values()]
         self.core = Core(tasks, self.capacity, keep_going=options.keep_going)
         self.messages: queue.SimpleQueue[Message] = queue.SimpleQueue()
-        limits = (options.attempts, options.first_delay)
+        limits = (options.attempts, options.first_delay, options.makers)
         self.maker = Maker(store, runner, self.run, cancel, self.messages.put, self.looker.find, *limits)
         self.threads: dict[str, threading.Thread] = {}
         self.away: dict[str, Ticket] = {}

@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 
 from farm.engine import host
+from farm.engine.making import Makers
 from farm.engine.moves import Capacity, Task
 from farm.plan.job import Fetch, Job
 from farm.plan.node import Node
@@ -15,7 +16,8 @@ from farm.plan.node import Node
 class Options:
     """``jobs`` at a time (0: as many as cores); ``cores`` and ``memory`` (bytes) that all jobs together may
     declare (None: the host's); ``attempts`` for what fails for infrastructure's sake; ``first_delay`` in seconds
-    before the second attempt; ``argv`` for the journal (empty: this process's).
+    before the second attempt; ``argv`` for the journal (empty: this process's); ``makers`` of
+    what products make themselves.
     """
 
     jobs: int = 0
@@ -26,6 +28,7 @@ class Options:
     attempts: int = 3
     first_delay: float = 1.0
     argv: tuple[str, ...] = ()
+    makers: Makers = dataclasses.field(default_factory=dict)
 
     def capacity(self) -> Capacity:
         """The options with the host's figures put in. More jobs than cores are taken at their word."""

@@ -5,18 +5,27 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
-from farm.plan.job import Seed
+from farm.plan.job import Made, Seed
 from farm.spec.problem import Place, error
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Images:
-    """The seeds that settings declare, the plain names they map, and whether plain names are Docker's."""
+    """The seeds that settings declare, the plain names they map, and whether plain names are Docker's.
+
+    ``roots`` are images that other nodes of the plan make: their layers, lowest first.
+    """
 
     seeds: Mapping[str, Seed] = dataclasses.field(default_factory=dict)
     names: Mapping[str, str] = dataclasses.field(default_factory=dict)
     plain_is_docker: bool = False
+    roots: Mapping[str, tuple[Made, ...]] = dataclasses.field(default_factory=dict)
+
+    def root(self, image: str) -> tuple[Made, ...] | None:
+        """The layers of an image that is made in this plan; None when it is not."""
+        return self.roots.get(image, self.roots.get(self.names.get(image, image)))
 
     def seed(self, image: str, platform: str, place: Place | None = None) -> Seed:
         """The seed for an ``image:``. FarmError ``unknown-image``."""
@@ -52,3 +61,16 @@ def seed_node_id(seed: Seed) -> str:
         case _:
             name = seed.kind
     return f"seed:{name}"
+
+
+def seed_of(written: Mapping[str, Any]) -> Seed:
+    """A seed as farm.yaml has it: ``{debootstrap: {…}}``, ``{url, sha256}`` or ``{docker}``."""
+    if "docker" in written:
+        return Seed("docker", image=written["docker"])
+    if "url" in written:
+        return Seed("archive", url=written["url"], sha256=written.get("sha256", ""))
+    fields = dict(written["debootstrap"])
+    for key in ("packages", "components"):
+        if key in fields:
+            fields[key] = tuple(fields[key])
+    return Seed("debootstrap", **fields)

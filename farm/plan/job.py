@@ -94,6 +94,20 @@ Input = FileInput | ArchiveInput | CopyInput
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
+class Bind:
+    """A folder that outlives the job, at ``target`` (absolute) in its root. It is never part of what the job makes.
+
+    ``cache`` is the name of a folder that the store keeps; else ``host`` is a folder of this host (absolute; not
+    part of the key). What lies in it is no part of the key either: where it decides what is made, use ``Job.once``.
+    """
+
+    target: str
+    cache: str = ""
+    host: str = dataclasses.field(default="", compare=False)
+    read_only: bool = False
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
 class Job:
     """A build in an isolated root. This is all that a runner gets to know.
 
@@ -104,6 +118,10 @@ class Job:
 
     The layer of ``inputs`` hides whatever lower layers have at ``workdir``. Without ``fresh_workdir`` there is
     no such layer (``inputs`` is empty then): the job goes on in the folder that its layers hold.
+
+    ``once`` is any text: jobs that differ in it only have different keys. With ``on_host`` the job is not isolated:
+    its commands run on this host, with the host's files and network, and the root is mounted at that folder, for
+    the job alone. That is for what the user allowed by name; the sandbox only.
     """
 
     layers: tuple[Ref, ...] = ()
@@ -118,6 +136,9 @@ class Job:
     fresh_workdir: bool = True
     epoch: int = EPOCH
     limits: Limits = dataclasses.field(default=Limits(), compare=False)
+    binds: tuple[Bind, ...] = ()
+    once: str = ""
+    on_host: str = ""
 
     @property
     def commands(self) -> tuple[str, ...]:
@@ -203,4 +224,24 @@ class Unpack:
     package: Ref
 
 
-Action = Job | Pack | Fetch | Seed | Assemble | Unpack
+@dataclasses.dataclass(frozen=True, slots=True)
+class Work:
+    """Something that a product makes with its own code: an image of a root, a root that its client puts together.
+
+    ``maker`` names who makes it (`farm.engine.making.Making`). It reads nothing but ``layers`` (lowest first),
+    ``blobs``, ``settings`` (names and values), and, which is not part of the key, ``local``: what it has to know of
+    this host. It gives a layer or a blob, as its maker has it.
+    """
+
+    maker: str
+    layers: tuple[Ref, ...] = ()
+    blobs: tuple[Ref, ...] = ()
+    settings: tuple[tuple[str, str], ...] = ()
+    local: tuple[tuple[str, str], ...] = dataclasses.field(default=(), compare=False)
+
+    def setting(self, name: str) -> str:
+        """The value of a setting, also of a local one; empty when it has none."""
+        return dict((*self.local, *self.settings)).get(name, "")
+
+
+Action = Job | Pack | Fetch | Seed | Assemble | Unpack | Work

@@ -62,13 +62,14 @@ class BuildIndex:
         return solve(self._index, [package])
 
 
-def make_plan(tree: Tree, targets: Sequence[PackageId], options: Options) -> Plan:
+def make_plan(tree: Tree, targets: Sequence[PackageId], options: Options, nodes: NodeSet | None = None) -> Plan:
     """The plan that makes the packages ``targets``.
 
     A target that cannot be planned is reported in ``Plan.problems``; the others are planned all the same.
-    The order of the nodes and their ids depend on nothing but the arguments.
+    The order of the nodes and their ids depend on nothing but the arguments. ``nodes``: what a larger graph has
+    already; it gets this plan's nodes as well, and one that is in both is made once.
     """
-    planner = _Planner(tree, options)
+    planner = _Planner(tree, options, nodes)
     wanted: list[str] = []
     problems: list[Problem] = []
     unplanned: list[str] = []
@@ -78,18 +79,22 @@ def make_plan(tree: Tree, targets: Sequence[PackageId], options: Options) -> Pla
         except FarmError as failure:
             unplanned.append(str(target))
             problems += [dataclasses.replace(p, package=p.package or str(target)) for p in failure.problems]
-    nodes = _needed(planner.nodes.by_id, wanted)
-    return Plan(nodes, tuple(dict.fromkeys(wanted)), tuple(dict.fromkeys(problems)), tuple(unplanned))
+    return Plan(
+        needed(planner.nodes.by_id, wanted),
+        tuple(dict.fromkeys(wanted)),
+        tuple(dict.fromkeys(problems)),
+        tuple(unplanned),
+    )
 
 
 class _Planner:
     """Plans each package once for each different choice of what it stands on."""
 
-    def __init__(self, tree: Tree, options: Options) -> None:
+    def __init__(self, tree: Tree, options: Options, nodes: NodeSet | None) -> None:
         self.tree = tree
         self.options = options
         self.index = BuildIndex(tree)
-        self.nodes = NodeSet()
+        self.nodes = NodeSet() if nodes is None else nodes
         self.stacks: dict[tuple[PackageId, tuple[str, ...]], Stack] = {}
         self.failures: dict[PackageId, FarmError] = {}
         self.targets: dict[PackageId, Stack] = {}
@@ -183,7 +188,7 @@ def _copied_from_workdir(tree: Tree) -> frozenset[tuple[str, str]]:
     )
 
 
-def _needed(nodes: Mapping[str, Node], wanted: Sequence[str]) -> dict[str, Node]:
+def needed(nodes: Mapping[str, Node], wanted: Sequence[str]) -> dict[str, Node]:
     """Only what the wanted nodes need, each node after its needs."""
     done: dict[str, Node] = {}
     pending = [*reversed(wanted)]

@@ -25,6 +25,7 @@ from farm.plan.job import (
     Ref,
     Seed,
     Unpack,
+    Work,
 )
 from farm.spec.problem import Problem
 
@@ -153,6 +154,9 @@ def _refs(action: Action) -> Iterator[Made]:
             yield from _input_refs(action.inputs)
         case Unpack():
             yield from _made((action.package,))
+        case Work():
+            yield from _made(action.layers)
+            yield from _made(action.blobs)
         case Fetch() | Seed():
             return
 
@@ -187,5 +191,8 @@ def _with_digests(action: Action, results: Mapping[str, Result]) -> Action:
             return Unpack(put(action.package))
         case Pack():
             return dataclasses.replace(action, layers=tuple(put(ref) for ref in action.layers))
+        case Work():
+            blobs = tuple(put(ref) for ref in action.blobs)
+            return dataclasses.replace(action, layers=tuple(put(ref) for ref in action.layers), blobs=blobs)
         case Fetch() | Seed():
             return action

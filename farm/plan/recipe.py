@@ -164,6 +164,8 @@ class Recipe:
         return tuple(sorted(self.below, key=lambda stack: (stack.id.partition("/")[2], stack.id)))
 
     def _image(self, image: str) -> tuple[tuple[Made, ...], tuple[str, ...]]:
+        if (root := self.options.images.root(image)) is not None:
+            return root, ()
         seed = self.options.images.seed(image, self.options.platform, self._place)
         if seed.kind == "scratch":
             return (), ()

@@ -267,8 +267,16 @@ def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Nod
         return (node.value[step],) * 2 if 0 <= step < len(node.value) else None
     if isinstance(node, yaml.MappingNode):
         pairs: Iterator[tuple[yaml.Node, yaml.Node]] = ((k, v) for k, v in node.value if k.value == str(step))
-        return next(pairs, None)
+        return next(pairs, None) or _merged_child(node, step)
     return None
+
+
+def _merged_child(node: yaml.MappingNode, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:
+    """The same, in what ``<<`` brings."""
+    merged = [value for key, value in node.value if key.value == "<<" and key.tag is True]
+    sources = [source for value in merged for source in (value.value if value.id == "sequence" else [value])]
+    pairs = (_child(source, step) for source in sources if isinstance(source, yaml.MappingNode))
+    return next((pair for pair in pairs if pair), None)
 
 
 _HINTS = (
@@ -284,6 +292,10 @@ _HINTS = (
 )  # fmt: skip
 
 
+_CODES = (("undefined alias", "yaml-undefined-alias"), ("maximum nesting depth", "yaml-too-deep"))
+"""What newer versions of libyaml refuse by themselves has the same code as what the farm refuses."""
+
+
 def _syntax_problem(text: str, error: yaml.YAMLError, where: Where) -> Problem:
     if isinstance(error, yaml.MarkedYAMLError):
         mark = error.problem_mark or error.context_mark
@@ -294,6 +306,6 @@ def _syntax_problem(text: str, error: yaml.YAMLError, where: Where) -> Problem:
         message = getattr(error, "reason", "") or str(error)
         before = text[:position]
         place = where(before.count("\n") + 1, position - (before.rfind("\n")))
-    code = "yaml-undefined-alias" if "undefined alias" in message else "bad-yaml"
+    code = next((c for sign, c in _CODES if sign in message), "bad-yaml")
     hint = next((h for sign, h in _HINTS if sign in message), "")
     return Problem(code, message, place, hint)

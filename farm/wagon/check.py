@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from farm.spec.problem import FarmError, Place, Problem
+from farm.store.signature import PublicKey, verify
 from farm.wagon.digests import Digests
 from farm.wagon.reading import Entry, Wagon
 from farm.wagon.revisions import WagonFolder
-from farm.wagon.signature import PublicKey, verify
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from farm.plan.job import EPOCH
 from farm.spec.model import PackageId, Tree
 from farm.spec.problem import FarmError, Problem, error
 from farm.store.gc import sync
+from farm.store.signature import SecretKey, sign
 from farm.wagon.digests import Digests
 from farm.wagon.edition import Edition, Offer
 from farm.wagon.inputs import Collected, collect
@@ -20,7 +21,6 @@ from farm.wagon.placing import copy_file, write_file
 from farm.wagon.reading import Published, read_index
 from farm.wagon.repository import RepoFile, Repository
 from farm.wagon.revisions import WagonFolder
-from farm.wagon.signature import SecretKey, sign
 from farm.wagon.treefile import TarFile
 
 KEEP = 5

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from farm.wagon.origin import Material, Origin
+from farm.engine.origin import Material, Origin
 
 BUILD_TYPE = "urn:farm:job:v1"
 BUILDER = "urn:farm:builder"

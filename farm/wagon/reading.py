@@ -3,7 +3,7 @@
 
 Nothing of a wagon is trusted: names that leave their place, wrong types, wrong digests and archives that unpack to
 more than any wagon needs are refused. Whether ``repository.yaml`` itself is to be trusted is what a signature tells
-(farm/wagon/signature.py).
+(farm/store/signature.py).
 """
 
 from __future__ import annotations

@@ -7,12 +7,12 @@ import dataclasses
 from pathlib import Path
 
 from farm.spec.problem import FarmError, Problem, error
+from farm.store.signature import SecretKey, sign
 from farm.wagon.create import comment_of, numbered
 from farm.wagon.digests import Digests
 from farm.wagon.reading import read_index
 from farm.wagon.repository import Repository
 from farm.wagon.revisions import WagonFolder
-from farm.wagon.signature import SecretKey, sign
 
 
 def roll_back(

@@ -19,7 +19,7 @@ from farm.client.config import ClientConfig, RepositoryConfig
 from farm.client.repositories import Synced, known_identity, open_catalog, open_repository, purge, sync, sync_all
 from farm.client.switch import disable_subsets, enable_subsets, switch_repository
 from farm.spec.problem import FarmError
-from farm.wagon.signature import SecretKey, sign
+from farm.store.signature import SecretKey, sign
 
 KEY = SecretKey(bytes(8), bytes(range(32)))
 

@@ -12,11 +12,11 @@ import pytest
 from workshop import Workshop
 
 from farm.spec.problem import FarmError
+from farm.store.keys import Keyring, public_text, read_public, read_secret, scrypt_parameters, secret_text
+from farm.store.signature import PublicKey, SecretKey, parse_signature, sign, verify
 from farm.wagon.check import check_wagon
-from farm.wagon.keys import Keyring, public_text, read_public, read_secret, scrypt_parameters, secret_text
 from farm.wagon.revisions import WagonFolder
 from farm.wagon.rollback import roll_back
-from farm.wagon.signature import PublicKey, SecretKey, parse_signature, sign, verify
 
 KEY = SecretKey(b"12345678", bytes(range(32)))
 OTHER = SecretKey(b"abcdefgh", bytes(32))

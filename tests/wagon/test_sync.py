@@ -14,9 +14,9 @@ import pytest
 from workshop import Workshop, running_server
 
 from farm.spec.load import load
+from farm.store.signature import SecretKey, verify
 from farm.wagon.create import Request, create_wagon
 from farm.wagon.reading import Wagon
-from farm.wagon.signature import SecretKey, verify
 
 KEY = SecretKey(b"12345678", bytes(range(32)))
 

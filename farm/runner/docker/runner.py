@@ -67,6 +67,9 @@ class DockerRunner:
     def run(self, job: Job, store: Store, log: Path, cancel: threading.Event) -> Outcome:
         """See `farm.runner.protocol.Runner`. FarmError with code ``docker-…``."""
         began = time.monotonic()
+        if job.binds or job.on_host:
+            what = "hooks on the host" if job.on_host else "binds"
+            raise error("docker-cannot", f"the docker runner has no {what}", hint="use --runner sandbox")
         with store.scratch("docker") as scratch, Log(log) as file, engine.connection() as client:
             if cancel.is_set():
                 return Outcome("cancelled")

@@ -11,6 +11,8 @@ import dataclasses
 import os
 import struct
 
+OPEN_TREE = 428
+MOVE_MOUNT = 429
 CLONE3 = 435
 CLOSE_RANGE = 436
 LANDLOCK_CREATE_RULESET = 444

@@ -87,6 +87,9 @@ def _prepare(request: Request) -> None:
     for path in request.cgroups:
         with open(path, "w") as file:
             file.write("0")
+    if request.on_host:
+        root.enter_host(request)
+        return
     syscalls.unshare(syscalls.CLONE_NEWCGROUP)
     if not request.network:
         syscalls.unshare(syscalls.CLONE_NEWNET)
@@ -99,6 +102,8 @@ def _prepare(request: Request) -> None:
 def _finish(request: Request) -> None:
     """Gives up all that a job may not have. After this nobody in the job can look into this process either."""
     os.umask(0o022)
+    if request.on_host:
+        return
     os.setgroups([0])
     privileges.set_limits(request.rlimit_memory, request.rlimit_processes)
     if request.network:

@@ -18,7 +18,8 @@ class Request:
     """One job, or one shell when ``shell`` is set. Sizes in bytes. ``env`` and ``commands`` are as they run.
 
     ``lowers`` counts the links in the scratch folder; ``etc`` is what these files of /etc say. ``cgroups`` are
-    ``cgroup.procs`` files to join. ``rlimit_memory`` and ``rlimit_processes`` are set only where there is no
+    ``cgroup.procs`` files to join. ``binds`` are folders of the host, where they are in the root, and whether they are
+    read-only. With ``on_host`` the root is mounted there, and the commands run on the host. ``rlimit_memory`` and ``rlimit_processes`` are set only where there is no
     cgroup for them.
     """
 
@@ -35,6 +36,8 @@ class Request:
     rlimit_memory: int | None = None
     rlimit_processes: int | None = None
     shared_memory: int | None = None
+    binds: tuple[tuple[str, str, bool], ...] = ()
+    on_host: str = ""
 
     def to_memory(self) -> int:
         """A file descriptor of an anonymous file that holds the request, at its beginning."""
@@ -51,4 +54,5 @@ class Request:
             fields = json.load(file)
         for name in ("commands", "shell", "cgroups"):
             fields[name] = tuple(fields[name])
+        fields["binds"] = tuple(tuple(bind) for bind in fields["binds"])
         return cls(**fields)

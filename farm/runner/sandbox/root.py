@@ -7,6 +7,7 @@ a mount out of the root. What comes from the host is reached through directories
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from pathlib import Path
@@ -54,6 +55,7 @@ def enter_root(request: Request) -> None:
     """Makes the root and makes it this process's ``/``; nothing of the host stays mounted. Raises OSError."""
     mount(None, "/", None, MS_REC | MS_PRIVATE)
     os.chdir(request.scratch)
+    sources = [syscalls.open_tree(source) for source, _, _ in request.binds]
     _mount_overlay(request.lowers)
     host = os.open("/", os.O_PATH | os.O_DIRECTORY)
     os.chdir(request.scratch)
@@ -71,13 +73,38 @@ def enter_root(request: Request) -> None:
     syscalls.umount(".", syscalls.MNT_DETACH)
     os.chdir("/")
     os.close(host)
+    for source, (_, target, read_only) in zip(sources, request.binds, strict=True):
+        _bind(source, target, read_only)
 
 
-def _mount_overlay(lowers: int) -> None:
+def enter_host(request: Request) -> None:
+    """Mounts the root at its place on the host, for this process and its children alone. Raises OSError."""
+    mount(None, "/", None, MS_REC | MS_PRIVATE)
+    with contextlib.suppress(OSError):  # a container may forbid it: then programs see the processes of others
+        mount("proc", "/proc", "proc", _INERT)
+    os.chdir(request.scratch)
+    _mount_overlay(request.lowers, request.on_host)
+
+
+def _mount_overlay(lowers: int, where: str = ".") -> None:
     """By short links, so that hundreds of layers fit into the page that the kernel reads options from."""
     below = ":".join(map(str, reversed(range(lowers))))
     options = f"lowerdir={below},upperdir={UPPER},workdir={WORK},{_OPTIONS}"
-    mount("overlay", ".", "overlay", MS_NODEV, options)
+    mount("overlay", where, "overlay", MS_NODEV, options)
+
+
+def _bind(source: int, target: str, read_only: bool) -> None:
+    """Places a folder of the host. Only after the host was unmounted: until then a link to ``/..`` leads there."""
+    folder = ""
+    for name in filter(None, target.split("/")):
+        folder += f"/{name}"
+        with contextlib.suppress(FileExistsError):
+            os.mkdir(folder, 0o755)
+    syscalls.move_mount(source, target)
+    kept = os.statvfs(target).f_flag & (MS_NOEXEC | MS_RDONLY)
+    flags = MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV | kept | (MS_RDONLY if read_only else 0)
+    mount(None, target, None, flags)
+    os.close(source)
 
 
 def hide_proc() -> None:

@@ -64,7 +64,7 @@ class Sandbox:
             return Outcome("cancelled")
         with store.scratch("job") as scratch, self._group(job, store) as group:
             lowers = prepare(scratch, job, store)
-            request = make_request(job, scratch, len(lowers), group)
+            request = make_request(job, scratch, len(lowers), group, bound(job, store))
             watched = self._watch(request, job, scratch / UPPER, log, cancel)
             outcome = _judge(watched, group)
             if outcome.status == "ok":
@@ -174,7 +174,22 @@ def prepare(scratch: Path, job: Job, store: Store, upper: Path | None = None) ->
     return lowers
 
 
-def make_request(job: Job, scratch: Path, lowers: int, group: JobGroup) -> Request:
+def bound(job: Job, store: Store) -> tuple[tuple[str, str, bool], ...]:
+    """The job's binds as `Request` has them. Folders of the store's are made. FarmError ``bind-missing``."""
+    binds = []
+    for bind in job.binds:
+        source = store.root / "caches" / bind.cache if bind.cache else Path(bind.host)
+        if bind.cache:
+            source.mkdir(parents=True, exist_ok=True)
+        elif not source.is_dir():
+            raise error("bind-missing", f"there is no folder {source} to bind to {bind.target}")
+        binds.append((str(source.resolve()), bind.target, bind.read_only))
+    return tuple(binds)
+
+
+def make_request(
+    job: Job, scratch: Path, lowers: int, group: JobGroup, binds: tuple[tuple[str, str, bool], ...] = ()
+) -> Request:
     """The request for all of the job's commands. Where a cgroup controller is missing, rlimits stand in."""
     has = group.folders
     return Request(
@@ -190,6 +205,8 @@ def make_request(job: Job, scratch: Path, lowers: int, group: JobGroup) -> Reque
         rlimit_memory=None if "memory" in has else job.limits.memory,
         rlimit_processes=None if "pids" in has else job.limits.processes,
         shared_memory=job.limits.memory,
+        binds=binds,
+        on_host=job.on_host,
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 from farm.plan.job import Job
 from farm.runner.cgroup import JobGroup
 from farm.runner.sandbox.init import SHELL
-from farm.runner.sandbox.runner import make_request, prepare
+from farm.runner.sandbox.runner import bound, make_request, prepare
 from farm.runner.sandbox.start import spawner_command
 from farm.store.store import Store
 
@@ -26,7 +26,7 @@ def enter(job: Job, store: Store, upper: Path, argv: Sequence[str] = (SHELL,)) -
     with store.scratch("shell") as scratch:
         lowers = prepare(scratch, job, store, upper)
         unlimited = dataclasses.replace(job, limits=dataclasses.replace(job.limits, memory=None))
-        request = make_request(unlimited, scratch, len(lowers), JobGroup({}))
+        request = make_request(unlimited, scratch, len(lowers), JobGroup({}), bound(job, store))
         env = {"TERM": os.environ.get("TERM", "linux"), **request.env}
         request = dataclasses.replace(request, shell=tuple(argv), commands=(), env=env, rlimit_processes=None)
         memory = request.to_memory()

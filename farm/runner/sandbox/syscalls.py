@@ -34,6 +34,10 @@ PR_CAP_AMBIENT = 47
 PR_CAP_AMBIENT_CLEAR_ALL = 4
 
 _SIGCHLD = 17
+_AT_FDCWD = -100
+_AT_SYMLINK_NOFOLLOW = 0x100
+_OPEN_TREE_CLONE = 1
+_MOVE_MOUNT_F_EMPTY_PATH = 4
 # PyDLL keeps the interpreter's lock: after a raw clone the child must find itself holding it.
 _libc = ctypes.PyDLL(None, use_errno=True)
 _LONG = ctypes.c_long
@@ -73,6 +77,18 @@ def mount(source: str | None, target: str, kind: str | None, flags: int = 0, opt
 def umount(target: str, flags: int = 0) -> None:
     """Unmounts what is on ``target``."""
     _checked(_libc.umount2(_text(target), flags), f"umount({target})")
+
+
+def open_tree(path: str) -> int:
+    """A descriptor of a new mount, not yet placed, of folder ``path`` without the mounts below it."""
+    arguments = (_LONG(_AT_FDCWD), _text(path), _LONG(_OPEN_TREE_CLONE | os.O_CLOEXEC | _AT_SYMLINK_NOFOLLOW))
+    return _checked(_libc.syscall(_LONG(abi.OPEN_TREE), *arguments), f"open_tree({path})")
+
+
+def move_mount(tree: int, target: str) -> None:
+    """Places what `open_tree` gave on ``target``."""
+    arguments = (_LONG(tree), b"", _LONG(_AT_FDCWD), _text(target), _LONG(_MOVE_MOUNT_F_EMPTY_PATH))
+    _checked(_libc.syscall(_LONG(abi.MOVE_MOUNT), *arguments), f"move_mount({target})")
 
 
 def pivot_root(new: str, old: str) -> None:

@@ -3,7 +3,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import datetime
+from collections.abc import Iterator
+from contextvars import ContextVar
 
 from farm.spec.template.functions.numbers import to_int64
 from farm.spec.template.registry import Site, define, function
@@ -20,10 +23,21 @@ from farm.spec.template.timeformat import (
 from farm.spec.template.values import Fault, Int64, Value
 
 _DAY = "2006-01-02"
+_stopped: ContextVar[datetime.datetime | None] = ContextVar("stopped", default=None)
+
+
+@contextlib.contextmanager
+def stopped_clock(moment: datetime.datetime) -> Iterator[None]:
+    """Inside, all templates of this thread take ``moment`` for the present time."""
+    token = _stopped.set(moment)
+    try:
+        yield
+    finally:
+        _stopped.reset(token)
 
 
 def _now() -> Time:
-    return Time(datetime.datetime.now(UTC))
+    return Time(_stopped.get() or datetime.datetime.now(UTC))
 
 
 @function("now", args="", impure=True)

@@ -69,8 +69,13 @@ class Signature:
 
 def sign(content: bytes, key: SecretKey, comment: str) -> bytes:
     """The signature file for ``content``. Equal arguments give equal bytes; ``comment`` is one line and is signed."""
+    return sign_digest(hashlib.blake2b(content).digest(), key, comment)
+
+
+def sign_digest(digest: bytes, key: SecretKey, comment: str) -> bytes:
+    """The signature file of a file whose BLAKE2b-512 hash is ``digest``."""
     private = _private(key.seed)
-    signature = private.sign(hashlib.blake2b(content).digest())
+    signature = private.sign(digest)
     proof = private.sign(signature + comment.encode())
     lines = (
         f"{_UNTRUSTED}signature from farm secret key {key.public.hex}",
@@ -86,15 +91,27 @@ def verify(content: bytes, signature: bytes | None, trusted: Iterable[PublicKey]
 
     FarmError: ``no-signature``, ``bad-signature`` (it is not of these bytes, or no signature), ``untrusted-key``.
     """
+    return _verify(hashlib.blake2b(content).digest(), content, signature, trusted)
+
+
+def verify_digest(digest: bytes, signature: bytes | None, trusted: Iterable[PublicKey]) -> Signature:
+    """The same for a large file whose BLAKE2b-512 hash is ``digest``. The old algorithm is refused."""
+    return _verify(digest, None, signature, trusted)
+
+
+def _verify(digest: bytes, content: bytes | None, signature: bytes | None, trusted: Iterable[PublicKey]) -> Signature:
     if signature is None:
         raise error("no-signature", "it is not signed", hint="ask its maker to sign it, or do not ask for a signature")
     found = parse_signature(signature)
+    if content is None and found.algorithm == LEGACY:
+        hint = "sign it again with a minisign of 0.10 or later"
+        raise error("bad-signature", "the signature is of minisign's old kind, which is not for large files", hint=hint)
     keys = [key for key in trusted if key.id == found.id]
     if not keys:
         hint = "if you know whose it is, and have checked that, add it with `farm key trust`"
         name = found.id[::-1].hex().upper()
         raise error("untrusted-key", f"it is signed with the key {name}, which is not trusted", hint=hint)
-    if not any(_is_of(content, found, key) for key in keys):
+    if not any(_is_of(digest, content, found, key) for key in keys):
         raise error("bad-signature", "the signature is not of these bytes: somebody or something changed them")
     return found
 
@@ -116,12 +133,12 @@ def parse_signature(content: bytes) -> Signature:
     return Signature(raw[:2], raw[2:10], raw[10:], lines[2][len(_TRUSTED) :], proof)
 
 
-def _is_of(content: bytes, found: Signature, key: PublicKey) -> bool:
+def _is_of(digest: bytes, content: bytes | None, found: Signature, key: PublicKey) -> bool:
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     public = Ed25519PublicKey.from_public_bytes(key.key)
-    message = hashlib.blake2b(content).digest() if found.algorithm == PREHASHED else content
+    message = digest if found.algorithm == PREHASHED or content is None else content
     try:
         public.verify(found.signature, message)
         public.verify(found.proof, found.signature + found.comment.encode())

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from farm.engine.look import Looker, Ticket
+from farm.engine.making import Makers
 from farm.plan.job import Fetch, Job, Seed
 from farm.plan.node import Node, Plan, Result
 
@@ -42,18 +43,18 @@ class Origin:
 
 def origins(plan: Plan, store: Store) -> dict[str, Origin]:
     """The origin of each target that the store has, by node id. Nothing of this host and no time is in it."""
-    known = _Known(plan, store)
+    known = Known(plan, store)
     return {node: known.origin(node) for node in plan.targets if node in known.results}
 
 
-class _Known:
-    """All nodes of a plan that are made."""
+class Known:
+    """All nodes of a plan that are made: their results and tickets by node id."""
 
-    def __init__(self, plan: Plan, store: Store) -> None:
+    def __init__(self, plan: Plan, store: Store, makers: Makers | None = None) -> None:
         self.plan = plan
         self.places = {name: place for place, name in enumerate(plan.nodes)}
         self.tickets: dict[str, Ticket] = {}
-        looker = Looker(plan, store)
+        looker = Looker(plan, store, makers)
         for level in _levels(plan):
             ready = [name for name in level if all(need in looker.results for need in plan.nodes[name].needs)]
             for answer in looker.look(ready):

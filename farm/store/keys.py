@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from farm.spec.problem import Place, error
-from farm.wagon.signature import LEGACY, MAX_BYTES, PublicKey, SecretKey
+from farm.store.signature import LEGACY, MAX_BYTES, PublicKey, SecretKey
 
 _LAYOUT = struct.Struct("<2s2s2s32sQQ104s")
 _SCRYPT, _PLAIN, _BLAKE2B = b"Sc", b"\0\0", b"B2"

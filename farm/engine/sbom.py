@@ -10,8 +10,8 @@ import json
 import urllib.parse
 from typing import Any
 
+from farm.engine.origin import Material, Origin
 from farm.spec.model import Package
-from farm.wagon.origin import Material, Origin
 
 _TYPES = {"source": "file", "seed": "operating-system", "package": "library"}
 
@@ -19,7 +19,7 @@ _TYPES = {"source": "file", "seed": "operating-system", "package": "library"}
 def sbom(package: Package, origin: Origin, sha256: str) -> bytes:
     """The document for a package's tarball."""
     component = _component(package, sha256)
-    parts = [_part(material) for material in origin.materials]
+    parts = [part(material) for material in origin.materials]
     document = {
         "bomFormat": "CycloneDX",
         "specVersion": "1.5",
@@ -51,7 +51,8 @@ def _component(package: Package, sha256: str) -> dict[str, Any]:
     return data
 
 
-def _part(material: Material) -> dict[str, Any]:
+def part(material: Material) -> dict[str, Any]:
+    """A component that is one of the materials."""
     ref = f"{material.kind}:{material.name}:{material.sha256}"
     data: dict[str, Any] = {"type": _TYPES[material.kind], "bom-ref": ref, "name": material.name}
     if material.kind != "source":

@@ -1,0 +1,27 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``farm mark-devkit``: the commands and flags of mark-devkit, for scripts that call it. See docs/compatibility.md."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from farm.cli.markgroup import MarkGroup
+from farm.cli.pflag import switch
+
+COMMANDS = {
+    "metro": ("farm.cli.metro", "Run jobs that make stage tarballs."),
+    "diagnose": ("farm.cli.diagnose", "Show what comes out of templates."),
+}
+"""Name of a command → its module and what it is for."""
+
+
+@click.group("mark-devkit", cls=MarkGroup, table=COMMANDS)
+@click.option("--config", "-c", type=click.Path(dir_okay=False, path_type=Path), help="mark-devkit's configuration.")
+@switch("--debug", "-d", help="Say more.")
+@click.pass_context
+def mark_devkit(context: click.Context, /, config: Path | None, debug: bool) -> None:
+    """Stand in for mark-devkit: alias mark-devkit="farm mark-devkit"."""
+    context.meta["mark-devkit.config"] = config
+    context.meta["mark-devkit.debug"] = debug
