@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from farm.spec.problem import FarmError, Place, Problem
+from farm.spec.platform import host_platform
 from farm.spec.scan import read_regular
 from farm.spec.schema import explain, keys_of, valid
 from farm.spec.yamltext import TEXT, Parsed, decode, parse
@@ -189,13 +190,6 @@ def _defaults(environ: Mapping[str, str], folder: Path) -> Level:
     store = Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "farm"
     data = {"trees": [folder], "store": store, "platform": host_platform()}
     return Level(data, lambda _key: "default")
-
-
-def host_platform() -> str:
-    """This host's platform, in Docker's words."""
-    machine = os.uname().machine
-    names = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386"}
-    return f"linux/{names.get(machine, machine)}"
 
 
 def _absolute(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:
