@@ -71,6 +71,7 @@ def run(session: Session, plan: Plan, screen: Screen) -> Summary:
     """Runs a plan as the settings say, telling the screen, until it is done or a signal cancels it."""
     from farm.engine.journal import Journal
     from farm.engine.loop import Options, run_plan
+    from farm.engine.platforms import require_platforms
 
     settings = session.settings
     options = Options(jobs=settings.jobs or 0, keep_going=settings.keep_going, argv=tuple(sys.argv))
@@ -80,6 +81,7 @@ def run(session: Session, plan: Plan, screen: Screen) -> Summary:
         Journal(session.store.root) as journal,
         cancelled_by_signals(screen.close) as cancel,
     ):
+        require_platforms(plan, session.store, journal)
         return run_plan(plan, session.store, runner, journal, options, [screen], cancel)
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from farm.engine.journal import Journal
     from farm.plan.images import Images
     from farm.plan.node import Plan
+    from farm.plan.platform import Platforms
     from farm.runner.protocol import Runner
     from farm.spec.model import PackageId, Tree
     from farm.spec.settings import Settings
@@ -140,8 +141,11 @@ class Session:
         """
         return self.plan_of(self._wanted(), everything=self.everything)
 
-    def plan_of(self, wanted: Sequence[PackageId], *, everything: bool = False) -> Plan:
-        """The plan of these packages. ``everything``: what hides a package of the trees is a problem, too."""
+    def plan_of(self, wanted: Sequence[PackageId], *, everything: bool = False, platform: str = "") -> Plan:
+        """The plan of these packages. ``everything``: what hides a package of the trees is a problem, too.
+
+        ``platform``: what they are made for (default: as the settings say).
+        """
         from farm.plan.make import Options, make_plan
 
         settings = self.settings
@@ -149,7 +153,13 @@ class Session:
         if compression not in ("none", "gzip", "zstd"):
             raise error("bad-compression", f"{compression!r} is no compression", hint="write none, gzip or zstd")
         images = _images(settings)
-        options = Options(settings.platform, settings.network, compression, images)  # type: ignore[arg-type]
+        options = Options(
+            platform or settings.platform,
+            settings.network,
+            compression,  # type: ignore[arg-type]
+            images,
+            platforms=_platforms(settings),
+        )
         plan = make_plan(self.tree, wanted, options)
         if not everything:
             return plan
@@ -171,6 +181,18 @@ def _images(settings: Settings) -> Images:
 
     seeds = {name: _seed(seed) for name, seed in settings.seeds.items()}
     return Images(seeds, settings.images, plain_is_docker=settings.runner == "docker")
+
+
+def _platforms(settings: Settings) -> Platforms:
+    from farm.plan.platform import Platforms
+    from farm.runner.registry import platforms_of
+    from farm.spec.model import Requirement
+    from farm.spec.platform import host_platform
+
+    accelerators = tuple(
+        (platform, Requirement(*package.split("/"))) for platform, package in settings.accelerators.items()
+    )
+    return Platforms(host_platform(), platforms_of(settings.runner), accelerators)
 
 
 def _seed(written: Mapping[str, Any]) -> Any:

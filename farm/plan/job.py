@@ -104,6 +104,8 @@ class Job:
 
     The layer of ``inputs`` hides whatever lower layers have at ``workdir``. Without ``fresh_workdir`` there is
     no such layer (``inputs`` is empty then): the job goes on in the folder that its layers hold.
+
+    ``platform`` is that of the root's programs; ``target`` that of what is made, where it is another (a cross build).
     """
 
     layers: tuple[Ref, ...] = ()
@@ -118,6 +120,7 @@ class Job:
     fresh_workdir: bool = True
     epoch: int = EPOCH
     limits: Limits = dataclasses.field(default=Limits(), compare=False)
+    target: str = ""
 
     @property
     def commands(self) -> tuple[str, ...]:

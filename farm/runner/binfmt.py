@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """How this host runs programs of other machines: the kernel's binfmt_misc and QEMU's user emulators.
 
-An entry has to have three flags (Linux: Documentation/admin-guide/binfmt-misc.rst): ``F``, the emulator is opened when it
-is registered, so that it is there in any root; ``C``, a set-id program gets its rights; ``O`` comes with ``C``.
-Magic and mask are those of QEMU's scripts/qemu-binfmt-conf.sh. As a program (``python -m farm.runner.binfmt PLATFORM…``)
-it registers what is missing, and replaces entries with wrong flags.
+An entry has to have three flags (Linux: Documentation/admin-guide/binfmt-misc.rst): ``F``, the emulator is opened when
+it is registered, so that it is there in any root; ``C``, a set-id program gets its rights; ``O`` comes with ``C``. Magic
+and mask are those of QEMU's scripts/qemu-binfmt-conf.sh. As a program (``python -m farm.runner.binfmt PLATFORM…``) it
+registers what is missing, and replaces entries with wrong flags.
 """
 
 from __future__ import annotations
@@ -158,7 +158,8 @@ def require(platforms: Sequence[str]) -> None:
 def registration(platform: str, program: str) -> str:
     """The line that registers ``program`` for ``platform``."""
     magic, mask = (
-        "".join(f"\\x{byte:02x}" for byte in part) for part in (_masked(_magic(platform), _mask(platform)), _mask(platform))
+        "".join(f"\\x{byte:02x}" for byte in part)
+        for part in (_masked(_magic(platform), _mask(platform)), _mask(platform))
     )
     return f":{entry_name(platform)}:M::{magic}:{mask}:{program}:{NEEDED}"
 
@@ -193,7 +194,9 @@ def _check_entry(platform: str, entry: Entry, folder: Path) -> Problem | None:
     if not entry.enabled:
         return _wrong(platform, "binfmt-entry-off", f"{entry.name} is switched off", f"echo 1 > {folder}/{entry.name}")
     if "F" not in entry.flags:
-        message = f"{entry.name} has flags {entry.flags or 'none'}, without F: in a root there is no {entry.interpreter}"
+        message = (
+            f"{entry.name} has flags {entry.flags or 'none'}, without F: in a root there is no {entry.interpreter}"
+        )
         return _wrong(platform, "binfmt-flags", message)
     if "C" not in entry.flags:
         message = f"{entry.name} has flags {entry.flags}, without C: set-id programs of a root get no rights"

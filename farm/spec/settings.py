@@ -3,8 +3,8 @@
 
 From high to low: the command line; the environment (``FARM_STORE``, ``FARM_JOBS``, …); ``farm.yaml`` in the folder
 of each tree, the first tree's first; the user's ``~/.config/farm/farm.yaml``; ``/etc/farm/farm.yaml``; the default.
-A list replaces the list of a lower level. The mappings ``seeds`` and ``images`` are merged by name. Paths in a
-file are relative to that file, all others to the working directory.
+A list replaces the list of a lower level. The mappings ``seeds``, ``images`` and ``accelerators`` are merged
+by name. Paths in a file are relative to that file, all others to the working directory.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.platform import host_platform
+from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.scan import read_regular
 from farm.spec.schema import explain, keys_of, valid
 from farm.spec.yamltext import TEXT, Parsed, decode, parse
@@ -28,6 +28,7 @@ _SHAPE: dict[str, Any] = {
     "trees": [TEXT],
     "values": [TEXT],
     "images": {"*": TEXT},
+    "accelerators": {"*": TEXT},
     "seeds": {
         "*": {
             "url": TEXT,
@@ -44,7 +45,7 @@ _SHAPE: dict[str, Any] = {
 _PATHS = frozenset(("trees", "values", "store", "destination"))
 _LISTS = frozenset(("trees", "values"))
 _FLAGS = frozenset(("keep-going", "network"))
-_MAPPINGS = frozenset(("seeds", "images"))
+_MAPPINGS = frozenset(("seeds", "images", "accelerators"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -67,6 +68,7 @@ class Settings:
     compression: str = "zstd"
     seeds: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     images: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    accelerators: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def origin(self, key: str) -> str:
