@@ -2,8 +2,8 @@
 """How this host runs programs of other machines: the kernel's binfmt_misc and QEMU's user emulators.
 
 An entry has to have three flags (Linux: Documentation/admin-guide/binfmt-misc.rst): ``F``, the emulator is opened when
-it is registered, so that it is there in any root; ``C``, a set-id program gets its rights; ``O`` comes with ``C``. Magic
-and mask are those of QEMU's scripts/qemu-binfmt-conf.sh. As a program (``python -m farm.runner.binfmt PLATFORM…``) it
+it is registered, so that it is there in any root; ``C``, a set-id program gets its rights; ``O`` comes with ``C``.
+Magic and mask are those of QEMU's scripts/qemu-binfmt-conf.sh. As a program (``python -m farm.runner.binfmt``) it
 registers what is missing, and replaces entries with wrong flags.
 """
 
