@@ -18,7 +18,7 @@ def write_beside(packages: Sequence[Delivered], plan: Plan, session: Session) ->
     from farm.wagon.provenance import provenance
     from farm.wagon.sbom import sbom
 
-    describe(packages, session.tree)
+    describe(packages, session.tree, session.stated_platform())
     known = {str(id): package for id, package in session.tree.packages.items()}
     found = {origin.package: origin for origin in origins(plan, session.store).values()}
     for delivered in packages:

@@ -116,6 +116,11 @@ class Session:
 
         return load(self.settings.trees, self.settings.values, cache=self.settings.store / "trees")
 
+    def stated_platform(self) -> str:
+        """The platform that packages tell they are for: not when it is the usual one and nobody asked for it."""
+        platform, asked = self.settings.platform, self.settings.origin("platform") != "default"
+        return platform if asked or platform != "linux/amd64" else ""
+
     def store_option(self) -> str:
         """What a command that is suggested to the user needs to find this store."""
         if self.settings.origin("store") != "command line":
