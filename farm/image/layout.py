@@ -84,9 +84,7 @@ def _size(data: Data, path: Path, findings: list[Finding]) -> int:
         return 0
 
 
-def _placed(
-    name: str, index: int, given: Data, position: int, limit: int | None, findings: list[Finding]
-) -> Partition:
+def _placed(name: str, index: int, given: Data, position: int, limit: int | None, findings: list[Finding]) -> Partition:
     at: Path = ("partitions", index)
     start = _size({"partitions": {index: given}}, (*at, "start"), findings) if "start" in given else position
     if given["size"] == "fill":
@@ -96,7 +94,7 @@ def _placed(
         size = max(0, (limit or 0) - start) // MEBIBYTE * MEBIBYTE
     else:
         size = _size({"partitions": {index: given}}, (*at, "size"), findings)
-    label = given.get("label", given["name"])
+    label = str(given.get("label", given["name"]))
     unique = fixed_uuid(name, given["name"])
     return Partition(
         index + 1, given["name"], given["type"], start, size, label.upper() if given["type"] == "fat" else label,
