@@ -51,7 +51,9 @@ plan_options = _options(
     click.argument("targets", nargs=-1, metavar="[TARGET]..."),
     session_options,
     click.option("--all", is_flag=True, help="All packages of the trees."),
-    click.option("--platform", help="The platform to build for, for example linux/amd64."),
+    click.option("--platform", help="The platform to build for, for example linux/arm64."),
+    click.option("--no-cross", is_flag=True, help="Emulate, where a cross build would do."),
+    click.option("--no-accelerator", is_flag=True, help="Put no native compilers into emulated roots."),
     click.option("--runner", help="Where jobs run: sandbox (default) or docker."),
 )
 """Options of commands that plan targets."""
@@ -95,12 +97,16 @@ class Session:
     targets: tuple[str, ...] = ()
     everything: bool = False
     json: bool = False
+    cross: bool = True
+    accelerate: bool = True
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Session:
         """The session that the command's options ask for."""
         targets = tuple(options.get("targets", ()))
-        return cls(settings_of(options), targets, bool(options.get("all")), bool(options.get("json")))
+        flags = (bool(options.get(key)) for key in ("all", "json", "no_cross", "no_accelerator"))
+        everything, json, no_cross, no_accelerator = flags
+        return cls(settings_of(options), targets, everything, json, not no_cross, not no_accelerator)
 
     @functools.cached_property
     def store(self) -> Store:
@@ -163,13 +169,23 @@ class Session:
             settings.network,
             compression,  # type: ignore[arg-type]
             images,
-            platforms=_platforms(settings),
+            platforms=self._platforms(),
         )
         plan = make_plan(self.tree, wanted, options)
         if not everything:
             return plan
         nameless = [p for p in self.tree.problems if p.severity == "error" and not p.package]
         return dataclasses.replace(plan, problems=(*nameless, *plan.problems))
+
+    def _platforms(self) -> Platforms:
+        from farm.plan.platform import Platforms
+        from farm.runner.registry import platforms_of
+        from farm.spec.model import Requirement
+        from farm.spec.platform import host_platform
+
+        named = self.settings.accelerators if self.accelerate else {}
+        accelerators = tuple((platform, Requirement(*package.split("/"))) for platform, package in named.items())
+        return Platforms(host_platform(), platforms_of(self.settings.runner), accelerators, self.cross)
 
     def _wanted(self) -> Sequence[PackageId]:
         if self.everything:
@@ -186,18 +202,6 @@ def _images(settings: Settings) -> Images:
 
     seeds = {name: _seed(seed) for name, seed in settings.seeds.items()}
     return Images(seeds, settings.images, plain_is_docker=settings.runner == "docker")
-
-
-def _platforms(settings: Settings) -> Platforms:
-    from farm.plan.platform import Platforms
-    from farm.runner.registry import platforms_of
-    from farm.spec.model import Requirement
-    from farm.spec.platform import host_platform
-
-    accelerators = tuple(
-        (platform, Requirement(*package.split("/"))) for platform, package in settings.accelerators.items()
-    )
-    return Platforms(host_platform(), platforms_of(settings.runner), accelerators)
 
 
 def _seed(written: Mapping[str, Any]) -> Any:

@@ -41,12 +41,13 @@ class Platforms:
 
     ``build``: the platform that cross toolchains run on (empty: all that is asked for is native); ``native``: platforms
     whose programs run without an emulator. ``accelerators``: for each platform the package of ``build`` that is put on
-    top of emulated roots (docs/platforms.md).
+    top of emulated roots (docs/platforms.md). ``cross``: whether cross builds are wanted.
     """
 
     build: str = ""
     native: tuple[str, ...] = ()
     accelerators: tuple[tuple[str, Requirement], ...] = ()
+    cross: bool = True
 
     def choose(self, target: str, build: Build) -> Choice:
         """How a package with this build.yaml is made for ``target``: native before cross before emulated."""
@@ -54,12 +55,12 @@ class Platforms:
             return Choice(target, target, "native", f"{target} is what this host is")
         if target in self.native:
             return Choice(target, target, "native", f"a runner runs programs of {target} itself")
-        if build.cross:
+        if build.cross and self.cross:
             return Choice(
                 target, self.build, "cross", f"the spec says `cross: true`; the toolchain runs on {self.build}"
             )
-        lacking = f"no runner is of {target}, and the spec does not say `cross: true`"
-        return Choice(target, target, "emulated", lacking)
+        lacking = "cross builds are not wanted" if build.cross else "the spec does not say `cross: true`"
+        return Choice(target, target, "emulated", f"no runner is of {target}, and {lacking}")
 
     def accelerator(self, choice: Choice) -> Requirement | None:
         """The package that makes an emulated root faster."""

@@ -17,10 +17,14 @@ from farm.store.entry import FILE
 from farm.store.union import Union
 
 SHELL = b"bin/sh"
-_TAIL = 16384
+_TAIL = 4096
 """Bytes at the end of a log in which an emulator's last words are looked for."""
 
-_ILLEGAL_INSTRUCTION = 132
+_SIGNALS = {132: "illegal instruction", 139: "segmentation fault"}
+"""Exit statuses that a shell gives for a program killed by SIGILL or SIGSEGV."""
+
+# QEMU tells of a signal only where core dumps are written, which is nowhere in a job; the program that started the
+# one that was killed tells of it.
 _LAST_WORDS = (
     re.compile(r"qemu: uncaught target signal \d+ \([^)\n]*\)"),
     re.compile(r"qemu: [Uu]nsupported syscall: -?\d+"),
@@ -28,9 +32,8 @@ _LAST_WORDS = (
     re.compile(r"qemu: fatal: [^\n]*"),
     re.compile(r"QEMU internal SIG(?:SEGV|ILL|BUS|FPE|ABRT)[^\n]*"),
     re.compile(r"qemu-[a-z0-9_]+(?:-static)?: [^\n]*(?:[Aa]ssertion|Unable to reserve|guest_base)[^\n]*"),
-    re.compile(
-        r"ERROR:[^\n]*(?:tcg|translate|linux-user)[^\n]*: (?:assertion failed|code should not be reached)[^\n]*"
-    ),
+    re.compile(r"ERROR:[^\n]*(?:tcg|translate|linux-user)[^\n]*: (?:assertion failed|code should not be)[^\n]*"),
+    re.compile(r"(?:Segmentation fault|Illegal instruction)(?: signal terminated program [^\n]*)?"),
 )
 
 
@@ -75,8 +78,7 @@ def emulator_fault(job: Job, failure: Failure | None, log: Path) -> str | None:
     if failure is None or not is_emulated(job):
         return None
     words = _last_words(log)
-    if words is None and failure.exit_code == _ILLEGAL_INSTRUCTION:
-        words = "illegal instruction"
+    words = words or _SIGNALS.get(failure.exit_code or 0)
     if words is None:
         return None
     machine = MACHINES.get(job.platform)

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from farm.plan.job import EPOCH, Seed
+from farm.runner import binfmt
 from farm.spec.platform import MACHINES
 from farm.spec.problem import FarmError, error
 from farm.store import apt
@@ -44,10 +45,13 @@ _PASSING = ("Failed to fetch", "Could not resolve", "Could not connect", "Connec
 def debootstrap(seed: Seed, store: Store, log: Path, cancel: threading.Event) -> LayerInfo:
     """The layer of a ``debootstrap`` seed whose suite is definite.
 
-    FarmError ``seed-tool-missing``, ``seed-no-archive``, ``seed-platform``, ``seed-failed``, ``cancelled``.
+    FarmError ``seed-tool-missing``, ``seed-no-archive``, ``seed-platform``, ``seed-failed``, ``cancelled``, and
+    what keeps programs of its platform from running here (`farm.runner.binfmt`).
     """
     _check_tools()
     command, sources = _command(seed), _sources(seed)
+    if problem := binfmt.check(seed.platform):
+        raise FarmError(problem)
     with store.scratch("seed") as folder, open(log, "ab") as out:
         start = out.tell()
         with _running(command, sources, folder, out, cancel) as process:
@@ -125,6 +129,8 @@ def _command(seed: Seed) -> list[str]:
         f"--architectures={MACHINES[seed.platform].debian}",
         f"--customize-hook=rm -f {paths}",
     ]
+    # The same check with arch-test, a package more, which only looks for a registered emulator.
+    options += ["--skip=check/qemu"] if seed.platform not in binfmt.native_platforms() else []
     options += [f"--include={','.join(seed.packages)}"] if seed.packages else []
     return ["setpriv", "--pdeathsig", "KILL", *alone, "mmdebstrap", *options, seed.suite, "-", "-"]
 
