@@ -94,5 +94,5 @@ def _last_words(log: Path) -> str | None:
     with open(log, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
         text = file.read().decode(errors="replace")
-    found = [match for pattern in _LAST_WORDS for match in pattern.finditer(text)]
-    return max(found, key=lambda match: match.start()).group() if found else None
+    found = (list(pattern.finditer(text)) for pattern in _LAST_WORDS)
+    return next((matches[-1].group() for matches in found if matches), None)
