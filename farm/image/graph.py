@@ -252,3 +252,31 @@ def _file_names(board: Board) -> Mapping[str, str]:
 
 def _host_file(dest: str, path: Path) -> FileInput:
     return FileInput(dest, hashlib.sha256(path.read_bytes()).hexdigest(), origin=str(path))
+
+
+def loader_node(plan: Plan, board: Board) -> str | None:
+    """The node of the package with the boot loader for QEMU's virt, if the board has one."""
+    if board.test is None or not board.test.package:
+        return None
+    name = board.test.package.partition("@")[0]
+    return next(target for target in plan.targets if (package := plan.nodes[target].package) and _atom(package) == name)
+
+
+def only(plan: Plan, boards: Sequence[Board], *, with_images: bool) -> Plan:
+    """Of a plan, what is needed to boot boards: raw images (unless there are others) and boot loaders for QEMU."""
+    wanted = [image_node(board.name) for board in boards if with_images]
+    wanted += [node for board in boards if (node := loader_node(plan, board))]
+    needed: set[str] = set()
+    pending = list(wanted)
+    while pending:
+        name = pending.pop()
+        if name not in needed:
+            needed.add(name)
+            pending += plan.nodes[name].needs
+    nodes = {name: node for name, node in plan.nodes.items() if name in needed}
+    return Plan(nodes, tuple(dict.fromkeys(wanted)), plan.problems)
+
+
+def _atom(package: str) -> str:
+    """``category/name`` of ``category/name-version``."""
+    return package.rpartition("-")[0]
