@@ -3,8 +3,8 @@
 
 Usage (as root, on a quiet machine, after ci/host-setup --arm):
 ``python benchmarks/platforms.py [--platform linux/arm64] [--store DIR] [PACKAGE]…``, packages of specs/mfs-arm. One job
-at a time. Seeds and native compilers are made before and not counted. Prints CPU and wall seconds of each package's job for
-each way, and the ratios to the cross build. With a store that is kept, what was measured before is told again.
+at a time. Seeds and native compilers are made before and not counted. Prints CPU and wall seconds of each package's job
+for each way, and the ratios to the cross build. With a store that is kept, what was measured before is told again.
 """
 
 from __future__ import annotations

@@ -32,7 +32,11 @@ class Choice:
         """
         if self.how == "cross":
             return self if build.cross else Choice(self.root, self.root, "native", "a tool of a cross build")
-        return platforms.choose(self.target, build) if finished else self
+        if finished:
+            return platforms.choose(self.target, build)
+        if self.how == "emulated" and build.cross and platforms.cross:
+            return dataclasses.replace(self, reason="it is part of the root of a package that is emulated")
+        return self
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -313,12 +313,23 @@ class Recipe:
         self, suffix: str, job: Job, env: tuple[tuple[str, tuple[str, ...]], ...], seeds: tuple[str, ...]
     ) -> str:
         lines = tuple(line for _, own in env for line in own)
-        choice = None if self.choice.target == (self.options.platforms.build or self.choice.target) else self.choice
+        choice = self._shown_choice()
         return self.planner.nodes.add(Node(self.name + suffix, job, str(self.package.id), lines, seeds, PRESET, choice))
+
+    def _shown_choice(self) -> Choice | None:
+        """How the package's jobs run, with the reason; None for the usual way."""
+        if self.choice.target == (self.options.platforms.build or self.choice.target):
+            return None
+        native = f"; native compilers of {self._accelerating} lie on top" if self._accelerating else ""
+        return dataclasses.replace(self.choice, reason=self.choice.reason + native)
+
+    @functools.cached_property
+    def _accelerating(self) -> Requirement | None:
+        return self.options.platforms.accelerator(self.choice) if self.build.accelerate else None
 
     def _accelerator(self) -> tuple[Made, ...]:
         """The layer of native compilers, seen by the job alone: what is built on top of this one has its own."""
-        asked = self.options.platforms.accelerator(self.choice) if self.build.accelerate else None
+        asked = self._accelerating
         return (self._unpacked(self.planner.accelerating(asked)),) if asked else ()
 
     def _limits(self) -> Limits:
