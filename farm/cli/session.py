@@ -124,8 +124,10 @@ class Session:
 
     def stated_platform(self) -> str:
         """The platform that packages tell they are for: not when it is the usual one and nobody asked for it."""
+        from farm.spec.platform import USUAL
+
         platform, asked = self.settings.platform, self.settings.origin("platform") != "default"
-        return platform if asked or platform != "linux/amd64" else ""
+        return platform if asked or platform != USUAL else ""
 
     def store_option(self) -> str:
         """What a command that is suggested to the user needs to find this store."""

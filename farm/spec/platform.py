@@ -47,6 +47,9 @@ MACHINES: dict[str, Machine] = {
 }
 """What is known of each platform."""
 
+USUAL = "linux/amd64"
+"""What packages and wagons that name no platform are for."""
+
 _UNAME = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386"}
 
 

@@ -190,6 +190,16 @@ def test_a_wagon_is_of_one_platform(farm: Farm, wagon: Path, tmp_path: Path) -> 
     assert bad.status == 1 and "[bad-platform]" in bad.err
 
 
+def test_packages_of_two_platforms_do_not_meet_in_one_folder(farm: Farm, wagon: Path) -> None:
+    packages = wagon.parent / "packages"
+    before = {path.name: path.read_bytes() for path in packages.iterdir()}
+    for platform in ("linux/arm/v7", HOST):
+        ran = farm.run("build", "app/cross", "--platform", platform, "--destination", str(packages))
+        assert ran.status == 1 and "[foreign-package]" in ran.err and "cross-app-1.0 for linux/arm64" in ran.err
+    assert {path.name: path.read_bytes() for path in packages.iterdir()} == before
+    assert farm.build("app/cross", "--platform", ARM, "--destination", str(packages))["status"] == 0
+
+
 def test_a_usual_wagon_says_nothing_of_platforms(farm: Farm, tmp_path: Path) -> None:
     farm.package("app/cross", CROSS)
     packages = tmp_path / "packages"
