@@ -18,7 +18,7 @@ def write_beside(packages: Sequence[Delivered], plan: Plan, session: Session) ->
     from farm.engine.sbom import sbom
     from farm.wagon.provenance import provenance
 
-    describe(packages, session.tree)
+    describe(packages, session.tree, session.stated_platform())
     known = {str(id): package for id, package in session.tree.packages.items()}
     found = {origin.package: origin for origin in origins(plan, session.store).values()}
     for delivered in packages:

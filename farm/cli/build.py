@@ -72,6 +72,7 @@ def run(session: Session, plan: Plan, screen: Screen, makers: Makers | None = No
     """Runs a plan as the settings say, telling the screen, until it is done or a signal cancels it."""
     from farm.engine.journal import Journal
     from farm.engine.loop import Options, run_plan
+    from farm.engine.platforms import require_platforms
 
     settings = session.settings
     argv = tuple(sys.argv)
@@ -82,11 +83,12 @@ def run(session: Session, plan: Plan, screen: Screen, makers: Makers | None = No
         Journal(session.store.root) as journal,
         cancelled_by_signals(screen.close) as cancel,
     ):
+        require_platforms(plan, session.store, journal)
         return run_plan(plan, session.store, runner, journal, options, [screen], cancel)
 
 
 def screen_of(lines: bool, plain: bool) -> Screen:
-    """The screen for these options and this terminal. ``lines``: events as JSON."""
+    """The screen that fits: JSON lines, plain lines, or a live view on a terminal."""
     if lines:
         from farm.cli.screen.lines import JsonScreen
 

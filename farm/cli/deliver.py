@@ -14,8 +14,11 @@ from farm.engine.summary import Summary
 from farm.plan.job import Pack
 from farm.plan.node import Plan
 from farm.plan.recipe import SUFFIX
+from farm.spec.platform import USUAL
 from farm.spec.problem import FarmError, Problem, error
 from farm.store.store import Store
+from farm.wagon.metadata import SUFFIX as METADATA
+from farm.wagon.metadata import read_metadata
 
 _CHUNK = 1 << 20
 
@@ -46,7 +49,8 @@ def prepare(destination: Path | None) -> None:
 def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
     """The packages that were asked for and made. With a destination, they are put there whole or not at all.
 
-    FarmError with all that could not be put there: ``damaged-blob``, ``not-delivered``.
+    FarmError with all that could not be put there: ``damaged-blob``, ``not-delivered``, ``foreign-package`` (it has one
+    for another platform there).
     """
     destination = session.settings.destination
     prepare(destination)
@@ -61,6 +65,7 @@ def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
         try:
             file = session.store.blob_path(result.package)
             if destination:
+                _check_platform(destination / f"{names[package]}{METADATA}", session.stated_platform())
                 name = f"{names[package]}.package.tar{SUFFIX[action.compression]}"
                 file = _put(session.store, result.package, destination / name)
         except FarmError as failure:
@@ -70,6 +75,17 @@ def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
     if problems:
         raise FarmError(problems)
     return packages
+
+
+def _check_platform(described: Path, platform: str) -> None:
+    """Packages of two platforms have the same file names: one must not take the place of the other unseen."""
+    try:
+        there = read_metadata(described, brief=True).platform if described.exists() else platform
+    except FarmError:
+        return
+    if (there or USUAL) != (platform or USUAL):
+        message = f"{described.parent} has {described.name.removesuffix(METADATA)} for {there or USUAL}"
+        raise error("foreign-package", message, hint="name another --destination for each platform")
 
 
 def _put(store: Store, digest: str, file: Path) -> Path:

@@ -15,14 +15,26 @@ from farm.wagon.contents import compilespec_of, definition_of, metadata_of
 from farm.wagon.metadata import SUFFIX, Metadata, read_metadata
 
 
-def describe(packages: Sequence[Delivered], tree: Tree) -> None:
-    """Writes what a wagon has to know of each package. The tarball is read only when it is not described yet."""
+def describe(packages: Sequence[Delivered], tree: Tree, platform: str = "") -> None:
+    """Writes what a wagon has to know of each package. The tarball is read only when it is not described yet.
+
+    ``platform``: what they are for, if that is to be told.
+    """
     known = {str(id): package for id, package in tree.packages.items()}
     for delivered in packages:
         package = known[delivered.package]
         file = delivered.file.with_name(f"{package.id.fingerprint}{SUFFIX}")
         metadata = _renewed(file, package, delivered) or metadata_of(package, delivered.file, delivered.sha256)
-        write_whole(file, metadata.to_yaml())
+        write_whole(file, _told(metadata, platform).to_yaml())
+
+
+def _told(metadata: Metadata, platform: str) -> Metadata:
+    """The metadata with the platform, before the lists that can be long."""
+    lists = ("modes", "digests", "beside")
+    farm = {key: value for key, value in metadata.farm.items() if key not in (*lists, "platform")}
+    farm |= {"platform": platform} if platform else {}
+    farm |= {key: value for key, value in metadata.farm.items() if key in lists}
+    return dataclasses.replace(metadata, farm=farm)
 
 
 def _renewed(file: Path, package: Package, delivered: Delivered) -> Metadata | None:

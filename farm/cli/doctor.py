@@ -36,14 +36,16 @@ class Finding:
 
 @click.command()
 @store_options
-def doctor(**options: object) -> None:
+@click.option("--platform", "platforms", multiple=True, metavar="P", help="It has to run roots of P; may be repeated.")
+def doctor(platforms: tuple[str, ...], **options: object) -> None:
     """Check this host and say how to mend each finding.
 
-    The exit status is 1 when the default runner cannot work.
+    The exit status is 1 when the default runner cannot work, or roots of a --platform cannot run.
     """
     with contextlib.suppress(FarmError):  # _user() tells why
         ensure_privileges(sys.argv)
     findings = [_user(), _runner("sandbox", needed=True), _runner("docker", needed=False), _groups(), *_programs()]
+    findings += _platforms(platforms)
     findings.append(_space(store_root(options)))
     if options["json"]:
         print_json([dataclasses.asdict(finding) for finding in findings])
@@ -72,6 +74,23 @@ def _runner(name: str, *, needed: bool) -> Finding:
     finally:
         runner.close()
     return Finding(f"runner {name}", "ok", "works")
+
+
+def _platforms(asked: tuple[str, ...]) -> list[Finding]:
+    """What runs roots of other machines: those asked for, or those that are known to be built here."""
+    from farm.runner.binfmt import PLATFORMS, check, handler, native_platforms
+
+    findings = []
+    for platform in dict.fromkeys(asked or PLATFORMS):
+        problem = check(platform)
+        if problem:
+            verdict: Verdict = "missing" if asked else "optional"
+            findings.append(Finding(f"platform {platform}", verdict, problem.message, problem.hint))
+            continue
+        entry = None if platform in native_platforms() else handler(platform)
+        how = f"emulated by {entry.interpreter} (flags {entry.flags})" if entry else "native"
+        findings.append(Finding(f"platform {platform}", "ok", how))
+    return findings
 
 
 def _programs() -> list[Finding]:

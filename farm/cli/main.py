@@ -28,6 +28,7 @@ COMMANDS = {
     "verify": ("farm.cli.storage", "Check everything in the store against its digest."),
     "wagon": ("farm.cli.wagon", "Make, verify, compare, prune and serve wagons (package repositories)."),
     "key": ("farm.cli.key", "Make, show and trust the keys that sign wagons."),
+    "image": ("farm.cli.image", "Make, look at, write and boot SD card images of boards."),
     "rootfs": ("farm.cli.rootfs", "Make root file systems, tarballs and images out of packages."),
     "metro": ("farm.cli.metro", "Run jobs of mark-devkit's metro."),
     "mark-devkit": ("farm.cli.mark_devkit", "Stand in for mark-devkit, with its commands and flags."),

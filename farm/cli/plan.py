@@ -10,8 +10,9 @@ from collections.abc import Iterable
 import click
 
 from farm.cli.session import Session, plan_options
-from farm.cli.show import print_json, print_problems
+from farm.cli.show import plural, print_json, print_problems
 from farm.engine.forecast import Forecast, forecast
+from farm.plan.node import Node, Plan
 
 COLOURS = {"cached": "green", "run": "yellow", "later": "cyan", "failed": "red"}
 
@@ -28,11 +29,14 @@ def plan(verbose: bool, **options: object) -> None:
     with Journal(session.store.root) as journal:
         found = forecast(made, session.store, journal)
     if session.json:
-        nodes = [{**dataclasses.asdict(f), "result": f.result.to_json() if f.result else None} for f in found.values()]
+        nodes = [
+            {**dataclasses.asdict(f), "result": f.result.to_json() if f.result else None, **_platform(made.nodes[name])}
+            for name, f in found.items()
+        ]
         print_json({"targets": list(made.targets), "nodes": nodes, "problems": [p.to_json() for p in made.problems]})
     else:
         print_problems(made.problems)
-        for line in forecast_lines(found.values(), verbose):
+        for line in (*forecast_lines(found.values(), verbose), *_choices(made)):
             click.echo(line)
     raise SystemExit(1 if made.problems else 0)
 
@@ -46,6 +50,20 @@ def forecast_lines(found: Iterable[Forecast], verbose: bool) -> Iterable[str]:
             word = click.style(entry.fate.ljust(6), fg=COLOURS[entry.fate])
             yield f"{word} {entry.node}  {click.style(reason(entry), dim=True)}"
     yield ", ".join(f"{counts[fate]} {fate}" for fate in COLOURS if counts[fate]) or "nothing to do"
+
+
+def _platform(node: Node) -> dict[str, object]:
+    """How a job is run, where that is not the usual way."""
+    return {"platform": dataclasses.asdict(node.choice)} if node.choice else {}
+
+
+def _choices(plan: Plan) -> Iterable[str]:
+    """How jobs for other platforms run, and why: one line for each way."""
+    ways = Counter(node.choice for node in plan.nodes.values() if node.choice)
+    for choice, count in ways.items():
+        where = f"in roots of {choice.root}" if choice.how == "cross" else "under qemu-user"
+        how = "native" if choice.how == "native" else f"{choice.how}, {where}"
+        yield f"{choice.target}: {plural(count, 'job')} {click.style(how, bold=True)}: {choice.reason}"
 
 
 def reason(entry: Forecast) -> str:

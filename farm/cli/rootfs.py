@@ -27,6 +27,7 @@ def rootfs() -> None:
 @click.option("--finalizer-env", multiple=True, metavar="KEY=VALUE", help="A variable for finalizers; repeatable.")
 @click.option("--skip-finalizers", is_flag=True, help="Do not run finalizers.")
 @click.option("--cache", type=click.Path(file_okay=False, path_type=Path), help="Keep downloaded packages here.")
+@click.option("--platform", default="", metavar="P", help="Refuse packages for others (default: the first one's).")
 @click.argument("target", metavar="DIR|FILE.tar.zst|oci:DIR[:TAG]|docker:NAME[:TAG]")
 def create(target: str, wagons: tuple[str, ...], **options: tuple[str, ...]) -> None:
     """Install packages, and what they need, into a new root: a folder, a tarball or an image."""
@@ -43,6 +44,7 @@ def create(target: str, wagons: tuple[str, ...], **options: tuple[str, ...]) -> 
         finalizers=not options["skip_finalizers"],
         key=str(options["key"]),
         cache=cache if isinstance(cache, Path) else None,
+        platform=str(options["platform"]),
     )
     with Screen() as screen:
         result = create_rootfs(wanted, target, report=screen)

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from farm.engine.journal import Journal
     from farm.plan.images import Images
     from farm.plan.node import Plan
+    from farm.plan.platform import Platforms
     from farm.runner.protocol import Runner
     from farm.spec.model import PackageId, Tree
     from farm.spec.settings import Settings
@@ -50,7 +51,9 @@ plan_options = _options(
     click.argument("targets", nargs=-1, metavar="[TARGET]..."),
     session_options,
     click.option("--all", is_flag=True, help="All packages of the trees."),
-    click.option("--platform", help="The platform to build for, for example linux/amd64."),
+    click.option("--platform", help="The platform to build for, for example linux/arm64."),
+    click.option("--no-cross", is_flag=True, help="Emulate, where a cross build would do."),
+    click.option("--no-accelerator", is_flag=True, help="Put no native compilers into emulated roots."),
     click.option("--runner", help="Where jobs run: sandbox (default) or docker."),
 )
 """Options of commands that plan targets."""
@@ -94,12 +97,16 @@ class Session:
     targets: tuple[str, ...] = ()
     everything: bool = False
     json: bool = False
+    cross: bool = True
+    accelerate: bool = True
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Session:
         """The session that the command's options ask for."""
         targets = tuple(options.get("targets", ()))
-        return cls(settings_of(options), targets, bool(options.get("all")), bool(options.get("json")))
+        flags = (bool(options.get(key)) for key in ("all", "json", "no_cross", "no_accelerator"))
+        everything, json, no_cross, no_accelerator = flags
+        return cls(settings_of(options), targets, everything, json, not no_cross, not no_accelerator)
 
     @functools.cached_property
     def store(self) -> Store:
@@ -114,6 +121,13 @@ class Session:
         from farm.spec.load import load
 
         return load(self.settings.trees, self.settings.values, cache=self.settings.store / "trees")
+
+    def stated_platform(self) -> str:
+        """The platform that packages tell they are for: not when it is the usual one and nobody asked for it."""
+        from farm.spec.platform import USUAL
+
+        platform, asked = self.settings.platform, self.settings.origin("platform") != "default"
+        return platform if asked or platform != USUAL else ""
 
     def store_option(self) -> str:
         """What a command that is suggested to the user needs to find this store."""
@@ -140,8 +154,11 @@ class Session:
         """
         return self.plan_of(self._wanted(), everything=self.everything)
 
-    def plan_of(self, wanted: Sequence[PackageId], *, everything: bool = False) -> Plan:
-        """The plan of these packages. ``everything``: what hides a package of the trees is a problem, too."""
+    def plan_of(self, wanted: Sequence[PackageId], *, everything: bool = False, platform: str = "") -> Plan:
+        """The plan of these packages. ``everything``: what hides a package of the trees is a problem, too.
+
+        ``platform``: what they are made for (default: as the settings say).
+        """
         from farm.plan.make import Options, make_plan
 
         settings = self.settings
@@ -149,12 +166,28 @@ class Session:
         if compression not in ("none", "gzip", "zstd"):
             raise error("bad-compression", f"{compression!r} is no compression", hint="write none, gzip or zstd")
         images = _images(settings)
-        options = Options(settings.platform, settings.network, compression, images)  # type: ignore[arg-type]
+        options = Options(
+            platform or settings.platform,
+            settings.network,
+            compression,  # type: ignore[arg-type]
+            images,
+            platforms=self._platforms(),
+        )
         plan = make_plan(self.tree, wanted, options)
         if not everything:
             return plan
         nameless = [p for p in self.tree.problems if p.severity == "error" and not p.package]
         return dataclasses.replace(plan, problems=(*nameless, *plan.problems))
+
+    def _platforms(self) -> Platforms:
+        from farm.plan.platform import Platforms
+        from farm.runner.registry import platforms_of
+        from farm.spec.model import Requirement
+        from farm.spec.platform import host_platform
+
+        named = self.settings.accelerators if self.accelerate else {}
+        accelerators = tuple((platform, Requirement(*package.split("/"))) for platform, package in named.items())
+        return Platforms(host_platform(), platforms_of(self.settings.runner), accelerators, self.cross)
 
     def _wanted(self) -> Sequence[PackageId]:
         if self.everything:

@@ -6,12 +6,14 @@ from __future__ import annotations
 import dataclasses
 import difflib
 from collections.abc import Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from farm.client.change import Candidate
 from farm.client.config import RepositoryConfig
 from farm.client.database import Installed
 from farm.client.masks import Masks
 from farm.spec.model import PackageId, Requirement
+from farm.spec.platform import runs_programs_of
 from farm.spec.problem import FarmError, Problem, error
 from farm.spec.selector import Target, parse_target
 from farm.wagon.reading import Wagon
@@ -21,24 +23,37 @@ Opened = tuple[RepositoryConfig, Wagon]
 
 @dataclasses.dataclass(frozen=True)
 class Catalog:
-    """``candidates``: what may be installed, of repositories earlier in priority first; ``masked``: what may not."""
+    """``candidates``: what may be installed, of repositories earlier in priority first; ``masked``: what may not.
+
+    ``foreign``: what cannot be installed, as it is for another platform than the root's, with that platform.
+    """
 
     candidates: tuple[Candidate, ...] = ()
     masked: Mapping[PackageId, str] = dataclasses.field(default_factory=dict)
+    foreign: Mapping[PackageId, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
-    def of(cls, wagons: Iterable[Opened], masks: Masks) -> Catalog:
-        """The packages of wagons. Of two repositories with the same priority, the first is before the other."""
+    def of(cls, wagons: Iterable[Opened], masks: Masks, platform: str = "") -> Catalog:
+        """The packages of wagons. Of two repositories with the same priority, the first is before the other.
+
+        ``platform`` is the root's; empty: that of the first package that tells one.
+        """
         found: list[Candidate] = []
         masked: dict[PackageId, str] = {}
+        foreign: dict[PackageId, str] = {}
         for repository, wagon in sorted(wagons, key=lambda opened: opened[0].priority):
             for package, entry in wagon.packages.items():
+                made_for = entry.metadata.platform or wagon.repository.platform
+                platform = platform or made_for
                 rule = masks.rule(package, repository.name)
                 if rule:
                     masked.setdefault(package, rule)
+                elif made_for and not runs_programs_of(platform, made_for):
+                    foreign.setdefault(package, made_for)
                 else:
                     found.append(Candidate(package, repository, entry))
-        return cls(tuple(found), masked)
+        there = {one.id for one in found}
+        return cls(tuple(found), masked, {one: made_for for one, made_for in foreign.items() if one not in there})
 
     def named(self, name: str) -> list[Candidate]:
         """All of that name, in whatever category."""
@@ -60,14 +75,18 @@ class Asked:
 
 
 def understand(
-    texts: Sequence[str], known: Iterable[Requirement], where: str, masked: Iterable[PackageId] = ()
+    texts: Sequence[str],
+    known: Iterable[Requirement],
+    where: str,
+    masked: Iterable[PackageId] = (),
+    foreign: Mapping[PackageId, str] = MappingProxyType({}),
 ) -> list[Asked]:
     """What targets (``category/name``, ``name``, ``category/name@selector``, Gentoo atoms) mean among ``known``.
 
     ``known`` are the names there are; ``where`` says where that is. FarmError with all that mean nothing:
-    ``unknown-target``, ``ambiguous-target``, ``masked-target``, ``bad-target``, ``bad-selector``.
+    ``unknown-target``, ``ambiguous-target``, ``masked-target``, ``foreign-package``, ``bad-target``, ``bad-selector``.
     """
-    words = _Words(known, where, masked)
+    words = _Words(known, where, masked, foreign)
     asked: list[Asked] = []
     problems: list[Problem] = []
     for text in texts:
@@ -81,8 +100,11 @@ def understand(
 
 
 class _Words:
-    def __init__(self, known: Iterable[Requirement], where: str, masked: Iterable[PackageId]) -> None:
+    def __init__(
+        self, known: Iterable[Requirement], where: str, masked: Iterable[PackageId], foreign: Mapping[PackageId, str]
+    ) -> None:
         self._where = where
+        self._foreign = foreign
         self._masked = {(package.category, package.name) for package in masked}
         self._categories: dict[str, dict[str, None]] = {}
         for one in known:
@@ -108,6 +130,11 @@ class _Words:
         return Asked(text, Requirement(categories[0], name, selector), target.repository)
 
     def _unknown(self, text: str, target: Target) -> FarmError:
+        for package, platform in self._foreign.items():
+            if package.name == target.name and target.category in (None, package.category):
+                hint = f"for a root of {platform}, set system.platform: {platform} in the client's configuration"
+                message = f"{package} is for {platform}, and this root is not"
+                return error("foreign-package", message, hint=f"{hint} (ANISE_SYSTEM__PLATFORM)")
         if any(name == target.name and target.category in (None, category) for category, name in self._masked):
             return error("masked-target", f"{text!r} is masked", hint="see the files in packages_maskdir")
         atoms = [f"{category}/{name}" for name, categories in self._categories.items() for category in categories]

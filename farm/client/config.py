@@ -70,7 +70,8 @@ class ClientConfig:
 
     ``database_path`` is the folder for state, in the root; ``packages_cache`` that of downloaded packages. The
     ``…_dirs`` are the folders from which the rest was read. ``config_protect`` are folders (``/etc``) in which changed
-    files are kept. ``timeout`` is in seconds. ``family`` is ``luet`` or ``anise``.
+    files are kept. ``timeout`` is in seconds. ``family`` is ``luet`` or ``anise``. ``platform`` is the root's; empty: a
+    new root, which becomes one of the platform that the first package tells.
     """
 
     rootfs: Path
@@ -78,6 +79,7 @@ class ClientConfig:
     packages_cache: Path
     tmpdir: Path
     family: str = "luet"
+    platform: str = ""
     file: Path | None = None
     config_from_host: bool = True
     engine: str = "boltdb"
@@ -170,6 +172,7 @@ def _read(document: Any, file: Path | None) -> ClientConfig:
         packages_cache=database / document.text("system.pkgs_cache_path"),
         tmpdir=Path(document.text("system.tmpdir_base")).absolute(),
         family=document.family,
+        platform=_platform(document, rootfs),
         file=file,
         config_from_host=from_host,
         engine=document.text("system.database_engine"),
@@ -193,6 +196,17 @@ def _read(document: Any, file: Path | None) -> ClientConfig:
         assume_yes=document.switch("YES"),
         document=document.resolved(),
     )
+
+
+def _platform(document: Any, rootfs: Path) -> str:
+    """``system.platform``, which only the farm's client knows; else that of the root's shell, else this host's."""
+    from farm.runner.machine import shell_platform
+    from farm.spec.platform import host_platform
+
+    written = document.value("system.platform")
+    if written:
+        return str(written)
+    return (shell_platform([rootfs]) if rootfs.is_dir() else None) or host_platform()
 
 
 def _timeout(document: Any) -> float:

@@ -101,9 +101,13 @@ def open_repository(config: ClientConfig, repository: RepositoryConfig) -> Wagon
 
 
 def open_catalog(config: ClientConfig, *, ignore_masks: bool = False) -> Catalog:
-    """All that the enabled repositories offer, without what is masked. FarmError as `open_repository`."""
+    """All that the enabled repositories offer, without what is masked or for another platform.
+
+    FarmError as `open_repository`.
+    """
     masks = Masks() if ignore_masks else Masks(config.masks)
-    return Catalog.of(((one, open_repository(config, one)) for one in config.enabled_repositories), masks)
+    opened = ((one, open_repository(config, one)) for one in config.enabled_repositories)
+    return Catalog.of(opened, masks, config.platform)
 
 
 def known_identity(config: ClientConfig, repository: RepositoryConfig) -> Repository | None:

@@ -42,7 +42,8 @@ class Wanted:
 
     ``wagons`` are folders or URLs, the first goes before the others; ``key`` is the minisign key that all of them are
     signed with. ``packages`` are targets (``category/name[@selector]``), ``subsets`` the enabled ones. ``cache`` is
-    where downloaded packages are kept for the next time.
+    where downloaded packages are kept for the next time. ``platform``: what packages have to be for (empty: the same as
+    the first that tells it).
     """
 
     wagons: Sequence[str]
@@ -53,6 +54,7 @@ class Wanted:
     finalizers: bool = True
     key: str = ""
     cache: Path | None = None
+    platform: str = ""
 
 
 def create_rootfs(
@@ -103,6 +105,7 @@ def configuration(root: Path, wanted: Wanted) -> ClientConfig:
         wanted.cache.absolute() if wanted.cache else state / "packages",
         Path(tempfile.gettempdir()),
         family=FAMILY,
+        platform=wanted.platform,
         repositories=tuple(_repository(n, wagon, wanted.key) for n, wagon in enumerate(wanted.wagons)),
         subsets_enabled=tuple(wanted.subsets),
         subsets_definitions=tuple(wanted.definitions),

@@ -49,7 +49,7 @@ def plan_install(catalog: Catalog, database: Database, wanted: Sequence[str], ru
     FarmError as `farm.client.catalog.understand`, ``missing-requirement``, ``unsatisfiable``.
     """
     state = _State(catalog, database.installed(files=False), rules)
-    asked = understand(wanted, names_of((*catalog.candidates, *state.installed)), "in the repositories", catalog.masked)
+    asked = _meant(wanted, catalog, state)
     return state.change(asked, database, renew=False)
 
 
@@ -65,7 +65,7 @@ def plan_swap(
     there = database.installed(files=False)
     gone = {package.id for package in find_installed(there, old)}
     state = _State(catalog, [package for package in there if package.id not in gone], rules)
-    asked = understand(new, names_of((*catalog.candidates, *state.installed)), "in the repositories", catalog.masked)
+    asked = _meant(new, catalog, state)
     change = state.change(asked, database, renew=False)
     departing = {package.id.atom: package for package in with_files(database, sorted(gone))}
     return dataclasses.replace(
@@ -203,6 +203,11 @@ def _repository(offer: Offer) -> str:
     if offer.stays and offer.installed is not None:
         return offer.installed.repository
     return offer.candidate.repository.name if offer.candidate else ""
+
+
+def _meant(texts: Sequence[str], catalog: Catalog, state: _State) -> list[Asked]:
+    known = names_of((*catalog.candidates, *state.installed))
+    return understand(texts, known, "in the repositories", catalog.masked, catalog.foreign)
 
 
 def _asked(offered: Iterable[Candidate], wanted: Sequence[str]) -> list[Asked]:

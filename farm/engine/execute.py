@@ -160,7 +160,8 @@ class Maker:
 
                 return Made(ticket, "ok", blob_result(store, fetch(action, store, log, self.cancel)))
             case Job():
-                return self._job(ticket, self.runner.run(action, store, log, self.cancel))
+                outcome = self.runner.run(action, store, log, self.cancel)
+                return self._job(ticket, _blamed(outcome, action, log))
             case Pack():
                 info = store.pack(action)
                 result = Result(package=info.digest, size=info.size, deleted=info.deleted)
@@ -194,6 +195,16 @@ class Maker:
     def _recorded(self, ticket: Ticket, result: Result) -> Made:
         self.store.record(ticket.key, ticket.document, result)
         return Made(ticket, "ok", result, cpu=result.cpu, memory_peak=result.memory_peak)
+
+
+def _blamed(outcome: Outcome, job: Job, log: Path) -> Outcome:
+    """The outcome; of a build that an emulator spoilt, one that may be better another time."""
+    from farm.runner.machine import emulator_fault
+
+    reason = emulator_fault(job, outcome.failure, log) if outcome.status == "failed" else None
+    if reason is None or outcome.failure is None:
+        return outcome
+    return dataclasses.replace(outcome, status="infra", failure=dataclasses.replace(outcome.failure, reason=reason))
 
 
 def _of_layer(info: LayerInfo) -> Result:

@@ -74,7 +74,7 @@ class Known:
         materials |= set(self._seeds(target))
         return Origin(
             package,
-            action.platform if isinstance(action, Job) else "",
+            (action.target or action.platform) if isinstance(action, Job) else "",
             job.key if job else "",
             self.tickets[target].key,
             action.network if isinstance(action, Job) else False,

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from farm.plan.job import Made, Seed
+from farm.spec.platform import MACHINES
 from farm.spec.problem import Place, error
 
 
@@ -31,7 +32,8 @@ class Images:
         """The seed for an ``image:``. FarmError ``unknown-image``."""
         target = self.names.get(image, image)
         if target in self.seeds:
-            return dataclasses.replace(self.seeds[target], platform=platform)
+            seed = self.seeds[target]
+            return dataclasses.replace(seed, platform=platform, packages=_packages(seed.packages, platform))
         if target == "scratch":
             return Seed("scratch", platform=platform)
         if target.startswith("docker://"):
@@ -46,6 +48,23 @@ class Images:
             "for a local Docker image, or use --runner docker"
         )
         raise error("unknown-image", f"image {image!r} is no seed", place=place, hint=hint)
+
+
+def _packages(written: tuple[str, ...], platform: str) -> tuple[str, ...]:
+    """Names of Debian packages for a platform: ``gcc-aarch64-linux-gnu [amd64]`` is for amd64 only, ``[!arm64]`` not.
+
+    Source of the form: Debian Policy, 7.1, architecture restrictions.
+    """
+    machine = MACHINES.get(platform)
+    chosen = []
+    for text in written:
+        name, bracket, restriction = text.partition("[")
+        words = restriction.rstrip("] ").split()
+        own = machine.debian if machine else ""
+        excluded = [word[1:] for word in words if word.startswith("!")]
+        if not bracket or (own not in excluded if excluded else own in words):
+            chosen.append(name.strip())
+    return tuple(chosen)
 
 
 def seed_node_id(seed: Seed) -> str:

@@ -122,6 +122,7 @@ class Job:
     ``once`` is any text: jobs that differ in it only have different keys. With ``on_host`` the job is not isolated:
     its commands run on this host, with the host's files and network, and the root is mounted at that folder, for
     the job alone. That is for what the user allowed by name; the sandbox only.
+    ``platform`` is that of the root's programs; ``target`` that of what is made, where it is another (a cross build).
     """
 
     layers: tuple[Ref, ...] = ()
@@ -139,6 +140,7 @@ class Job:
     binds: tuple[Bind, ...] = ()
     once: str = ""
     on_host: str = ""
+    target: str = ""
 
     @property
     def commands(self) -> tuple[str, ...]:

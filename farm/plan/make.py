@@ -9,8 +9,9 @@ from collections.abc import Mapping, Sequence
 
 from farm.plan.images import Images
 from farm.plan.node import Node, Plan
+from farm.plan.platform import Choice
 from farm.plan.recipe import SUFFIX, NodeSet, Options, Recipe, Stack
-from farm.spec.model import Package, PackageId, Requirement, Tree
+from farm.spec.model import Build, Package, PackageId, Requirement, Tree
 from farm.spec.problem import FarmError, Problem
 from farm.spec.solver import Index, Resolution, solve
 
@@ -87,6 +88,10 @@ def make_plan(tree: Tree, targets: Sequence[PackageId], options: Options, nodes:
     )
 
 
+_Wanted = tuple[PackageId, Choice]
+_NO_BUILD = Build()
+
+
 class _Planner:
     """Plans each package once for each different choice of what it stands on."""
 
@@ -95,77 +100,101 @@ class _Planner:
         self.options = options
         self.index = BuildIndex(tree)
         self.nodes = NodeSet() if nodes is None else nodes
-        self.stacks: dict[tuple[PackageId, tuple[str, ...]], Stack] = {}
-        self.failures: dict[PackageId, FarmError] = {}
-        self.targets: dict[PackageId, Stack] = {}
-        self.under_way: list[PackageId] = []
+        self.stacks: dict[tuple[PackageId, Choice, tuple[str, ...]], Stack] = {}
+        self.failures: dict[_Wanted, FarmError] = {}
+        self.targets: dict[_Wanted, Stack] = {}
+        self.under_way: list[_Wanted] = []
         self.kept_workdirs = _copied_from_workdir(tree)
         self.problems: Mapping[str, tuple[Problem, ...]] = _errors_by_package(tree)
 
     def target(self, package: PackageId) -> str:
         """Plans a package of the tree as it is on its own; the id of the node that packs it."""
-        return self.alone(package).pack
+        return self.alone(package, self._choice(package)).pack
 
-    def alone(self, package: PackageId) -> Stack:
+    def _choice(self, package: PackageId) -> Choice:
+        build = self.tree.packages[package].build or _NO_BUILD
+        return self.options.platforms.choose(self.options.platform, build)
+
+    def alone(self, package: PackageId, choice: Choice) -> Stack:
         """The stack of a package resolved on its own, for targets and for ``copy`` and ``retrieve``."""
-        if package in self.failures:
-            raise self.failures[package]
-        if package not in self.targets:
-            self._enter(package)
+        wanted = (package, choice)
+        if wanted in self.failures:
+            raise self.failures[wanted]
+        if wanted not in self.targets:
+            self._enter(wanted)
             try:
-                self.targets[package] = self._resolve(package)
+                self.targets[wanted] = self._resolve(wanted)
             except FarmError as failure:
-                self.failures[package] = failure
+                self.failures[wanted] = failure
                 raise
             finally:
                 self.under_way.pop()
-        return self.targets[package]
+        return self.targets[wanted]
 
-    def _enter(self, package: PackageId) -> None:
-        if package in self.under_way:
-            path = " -> ".join(str(p) for p in [*self.under_way[self.under_way.index(package) :], package])
+    def _enter(self, wanted: _Wanted) -> None:
+        if wanted in self.under_way:
+            path = " -> ".join(str(p) for p, _ in [*self.under_way[self.under_way.index(wanted) :], wanted])
+            package = wanted[0]
             place = self.tree.packages[package].place
             hint = "one of them must not copy or retrieve from the other"
             raise FarmError(Problem("cycle", f"packages need each other: {path}", place, hint, package=str(package)))
-        self.under_way.append(package)
+        self.under_way.append(wanted)
 
-    def _resolve(self, package: PackageId) -> Stack:
-        if self.tree.packages[package].virtual:
-            return self._one(package, ())
-        return self._stack(package, self.index.exactly(package).edges)
+    def _resolve(self, wanted: _Wanted) -> Stack:
+        if self.tree.packages[wanted[0]].virtual:
+            return self._one(wanted, ())
+        return self._stack(wanted, self.index.exactly(wanted[0]).edges)
 
-    def _stack(self, start: PackageId, edges: Mapping[PackageId, tuple[PackageId, ...]]) -> Stack:
+    def _stack(self, start: _Wanted, edges: Mapping[PackageId, tuple[PackageId, ...]]) -> Stack:
         """Stacks of ``start`` and of all below it, dependencies first; no recursion, trees may be deep."""
-        made: dict[PackageId, Stack] = {}
+        made: dict[_Wanted, Stack] = {}
         pending = [start]
         while pending:
-            package = pending[-1]
-            below = edges.get(package, ())
+            wanted = pending[-1]
+            below = self._below(wanted, edges.get(wanted[0], ()))
             missing = [dep for dep in below if dep not in made]
-            if missing and package not in made:
+            if missing and wanted not in made:
                 pending += missing
                 continue
             pending.pop()
-            if package not in made:
-                made[package] = self._one(package, tuple(made[dep] for dep in below))
+            if wanted not in made:
+                made[wanted] = self._one(wanted, tuple(made[dep] for dep in below))
         return made[start]
 
-    def _one(self, package: PackageId, below: tuple[Stack, ...]) -> Stack:
-        key = (package, tuple(stack.id for stack in below))
+    def _below(self, wanted: _Wanted, packages: tuple[PackageId, ...]) -> tuple[_Wanted, ...]:
+        """What a package stands on, and how each of that is made for it."""
+        build = self.tree.packages[wanted[0]].build or _NO_BUILD
+        finished = build.requires_final_images
+        return tuple((package, self._chosen(package, wanted[1], finished=finished)) for package in packages)
+
+    def _chosen(self, package: PackageId, above: Choice, *, finished: bool) -> Choice:
+        build = self.tree.packages[package].build or _NO_BUILD
+        return above.below(build, finished=finished, platforms=self.options.platforms)
+
+    def _one(self, wanted: _Wanted, below: tuple[Stack, ...]) -> Stack:
+        package, choice = wanted
+        key = (package, choice, tuple(stack.id for stack in below))
         if key not in self.stacks:
-            recipe = Recipe(self, self.tree.packages[package], below)
+            recipe = Recipe(self, self.tree.packages[package], below, choice)
             self.stacks[key] = recipe.stack()
         return self.stacks[key]
 
-    def copied(self, requirement: Requirement) -> Stack:
+    def copied(self, requirement: Requirement, above: Choice) -> Stack:
         """The stack of the package that ``copy`` takes files from."""
-        resolution = self.index.resolve([requirement])
-        return self.alone(resolution.roots[0])
+        package = self.index.resolve([requirement]).roots[0]
+        return self.alone(package, self._chosen(package, above, finished=True))
 
-    def retrieved(self, pattern: str, compression: str) -> list[tuple[str, Stack]]:
+    def accelerating(self, requirement: Requirement) -> Stack:
+        """The stack of the package that is put on top of emulated roots. It is for the platform of cross toolchains."""
+        package = self.index.resolve([requirement]).roots[0]
+        build = self.options.platforms.build
+        return self.alone(package, Choice(build, build, "native", "a tool of emulated builds"))
+
+    def retrieved(self, pattern: str, compression: str, above: Choice) -> list[tuple[str, Stack]]:
         """Names and stacks of the packages whose tarball's name matches a glob, sorted by name."""
         names = {f"{package.fingerprint}.package.tar{SUFFIX[compression]}": package for package in self.tree.packages}
-        return [(name, self.alone(names[name])) for name in sorted(fnmatch.filter(names, pattern))]
+        found = ((name, names[name]) for name in sorted(fnmatch.filter(names, pattern)))
+        return [(name, self.alone(one, self._chosen(one, above, finished=True))) for name, one in found]
 
 
 def _errors_by_package(tree: Tree) -> dict[str, tuple[Problem, ...]]:

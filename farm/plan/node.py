@@ -27,6 +27,7 @@ from farm.plan.job import (
     Unpack,
     Work,
 )
+from farm.plan.platform import Choice
 from farm.spec.problem import Problem
 
 KEY_VERSION = 1
@@ -73,7 +74,7 @@ class Node:
     ``id`` is unique in its plan, stable and readable. ``env`` holds Dockerfile-style ``ENV`` arguments, the
     lowest layer's first, evaluated on top of the environment of the seeds named in ``env_from``.
     They, and ``preset`` below them, make a job's environment. ``package`` is the ``category/name-version``
-    that it is made for.
+    that it is made for. ``choice`` tells why a job runs as it does where that is not the usual way.
     """
 
     id: str
@@ -82,6 +83,7 @@ class Node:
     env: tuple[str, ...] = ()
     env_from: tuple[str, ...] = ()
     preset: tuple[tuple[str, str], ...] = ()
+    choice: Choice | None = dataclasses.field(default=None, repr=False, compare=False)
 
     @property
     def needs(self) -> tuple[str, ...]:

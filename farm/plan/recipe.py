@@ -30,6 +30,7 @@ from farm.plan.job import (
     Unpack,
 )
 from farm.plan.node import Node
+from farm.plan.platform import Choice, Platforms, cross_environment
 from farm.plan.shell import shell_text
 from farm.spec.assignment import assignment
 from farm.spec.model import Build, CopyFrom, Package, Requirement, Source, Tree
@@ -61,6 +62,7 @@ class Options:
     compression: Compression = "zstd"
     images: Images = dataclasses.field(default_factory=Images)
     limits: Limits = dataclasses.field(default_factory=Limits)
+    platforms: Platforms = dataclasses.field(default_factory=Platforms)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,7 +71,7 @@ class Stack:
 
     ``layers`` are lowest first; ``env`` has the ``ENV`` lines of each package below and its own, in the same
     order, by package node; ``seeds`` the nodes whose environment lies below them. ``pack`` is the node that
-    makes the package; ``empty`` says that it holds nothing.
+    makes the package ``package``; ``empty`` says that it holds nothing.
     """
 
     id: str
@@ -78,6 +80,7 @@ class Stack:
     seeds: tuple[str, ...]
     pack: str
     empty: bool
+    package: str
 
 
 class NodeSet:
@@ -105,19 +108,24 @@ class Planner(Protocol):
     kept_workdirs: frozenset[tuple[str, str]]
     problems: Mapping[str, tuple[Problem, ...]]
 
-    def copied(self, requirement: Requirement) -> Stack:
-        """The stack of a package that files are copied from."""
+    def copied(self, requirement: Requirement, above: Choice) -> Stack:
+        """The stack of a package that files are copied from, for one that is made as ``above`` says."""
 
-    def retrieved(self, pattern: str, compression: str) -> list[tuple[str, Stack]]:
+    def accelerating(self, requirement: Requirement) -> Stack:
+        """The stack of the package that is put on top of emulated roots."""
+
+    def retrieved(self, pattern: str, compression: str, above: Choice) -> list[tuple[str, Stack]]:
         """File names and stacks of the packages whose tarball's name matches."""
 
 
 class Recipe:
     """Plans one package on top of the stacks of what it requires."""
 
-    def __init__(self, planner: Planner, package: Package, below: tuple[Stack, ...]) -> None:
+    def __init__(self, planner: Planner, package: Package, below: tuple[Stack, ...], choice: Choice) -> None:
         self.planner = planner
         self.options = planner.options
+        self.choice = choice
+        self.name = f"{package.id}{self.options.platforms.mark(choice.target)}"
         self.package = package
         self.below = below
         if problems := planner.problems.get(str(package.id)):
@@ -126,9 +134,9 @@ class Recipe:
             hint = "add a build.yaml beside it (an empty one makes a package without files)"
             raise self._wrong("missing-build", "there is no build.yaml", hint)
         self.build: Build = package.build
-        if self.build.platforms and self.options.platform not in self.build.platforms:
+        if self.build.platforms and choice.target not in self.build.platforms:
             known = ", ".join(self.build.platforms)
-            raise self._wrong("wrong-platform", f"is not for {self.options.platform}", f"it is for {known}")
+            raise self._wrong("wrong-platform", f"is not for {choice.target}", f"it is for {known}")
 
     def stack(self) -> Stack:
         """Adds the package's nodes and gives its stack."""
@@ -140,7 +148,7 @@ class Recipe:
         made = self._jobs(layers, env, seeds)
         pack = self._pack(layers, made)
         name = pack.removesuffix(":package")
-        return Stack(name, (*layers, *made), env, seeds, pack, self._rule == "empty")
+        return Stack(name, (*layers, *made), env, seeds, pack, self._rule == "empty", str(self.package.id))
 
     # What the root stands on
 
@@ -154,8 +162,7 @@ class Recipe:
 
     def _unpacked(self, stack: Stack) -> Made:
         """The layer of a finished package; one node for all that are joined from it."""
-        package = stack.pack.partition(":")[0]
-        unpack = Node(f"{stack.id}:unpacked", Unpack(Made(stack.pack, "package")), package)
+        unpack = Node(f"{stack.id}:unpacked", Unpack(Made(stack.pack, "package")), stack.package)
         return Made(self.planner.nodes.add(unpack), "layer")
 
     @functools.cached_property
@@ -166,10 +173,11 @@ class Recipe:
     def _image(self, image: str) -> tuple[tuple[Made, ...], tuple[str, ...]]:
         if (root := self.options.images.root(image)) is not None:
             return root, ()
-        seed = self.options.images.seed(image, self.options.platform, self._place)
+        seed = self.options.images.seed(image, self.choice.root, self._place)
         if seed.kind == "scratch":
             return (), ()
-        name = self.planner.nodes.add(Node(seed_node_id(seed), seed))
+        mark = self.options.platforms.mark(seed.platform)
+        name = self.planner.nodes.add(Node(seed_node_id(seed) + mark, seed))
         return (Made(name, "layer"),), (name,)
 
     def _env(self) -> tuple[tuple[str, tuple[str, ...]], ...]:
@@ -180,6 +188,7 @@ class Recipe:
             assignment("PACKAGE_NAME", identity.name),
             assignment("PACKAGE_VERSION", identity.version),
             assignment("PACKAGE_CATEGORY", identity.category),
+            *(cross_environment(self.choice) if self.build.cross else ()),
             *self.build.env,
         )
         return (*below, (str(identity), own))
@@ -206,8 +215,11 @@ class Recipe:
             for file in self.package.files
             if file.path not in SPEC_FILES or file.path in text
         ]
-        sources = [self._source(source) for source in self.build.sources]
+        sources = [self._source(source) for source in self.build.sources if self._is_wanted(source)]
         return (*files, *sources, *self._copies(inside=True), *self._retrieved())
+
+    def _is_wanted(self, source: Source) -> bool:
+        return not source.platforms or self.choice.target in source.platforms
 
     def _source(self, source: Source) -> Input:
         fetch = Fetch(source.sha256, (source.url, *source.mirrors))
@@ -230,7 +242,7 @@ class Recipe:
 
     def _copied_layers(self, copy: CopyFrom) -> tuple[Made, ...]:
         if copy.package:
-            return self.planner.copied(copy.package).layers
+            return self.planner.copied(copy.package, self.choice).layers
         layers, _ = self._image(copy.image)
         return layers
 
@@ -240,7 +252,7 @@ class Recipe:
             if "://" in pattern:
                 hint = "name it under `sources:` with its sha256"
                 raise self._wrong("retrieve-url", f"retrieve of a URL cannot be verified: {pattern}", hint)
-            found = self.planner.retrieved(pattern, self.options.compression)
+            found = self.planner.retrieved(pattern, self.options.compression, self.choice)
             inputs += [self._added(name, Made(stack.pack, "package")) for name, stack in found]
             own = [file for file in self.package.files if fnmatch.fnmatchcase(file.path, pattern) and file.sha256]
             archives = [file for file in own if file.path.endswith(_EXTRACTED_BY_ADD)]
@@ -276,13 +288,15 @@ class Recipe:
         steps = tuple(shell_text(text) for text in self.build.steps)
         identity = self.package.id
         inside = posixpath.normpath(self.build.package_dir or "/").startswith(WORKDIR)
+        layers = (*layers, *self._accelerator())
         job = Job(
             layers=layers,
             inputs=self._inputs(),
             prelude=prelude,
             steps=steps,
             network=self.options.network if self.build.network is None else self.build.network,
-            platform=self.options.platform,
+            platform=self.choice.root,
+            target=self.choice.target if self.choice.how == "cross" else "",
             keep_workdir=inside or (identity.category, identity.name) in self.planner.kept_workdirs,
             epoch=self._epoch,
             limits=self._limits(),
@@ -301,8 +315,24 @@ class Recipe:
         self, suffix: str, job: Job, env: tuple[tuple[str, tuple[str, ...]], ...], seeds: tuple[str, ...]
     ) -> str:
         lines = tuple(line for _, own in env for line in own)
-        name = f"{self.package.id}{suffix}"
-        return self.planner.nodes.add(Node(name, job, str(self.package.id), lines, seeds, PRESET))
+        choice = self._shown_choice()
+        return self.planner.nodes.add(Node(self.name + suffix, job, str(self.package.id), lines, seeds, PRESET, choice))
+
+    def _shown_choice(self) -> Choice | None:
+        """How the package's jobs run, with the reason; None for the usual way."""
+        if self.choice.target == (self.options.platforms.build or self.choice.target):
+            return None
+        native = f"; native compilers of {self._accelerating} lie on top" if self._accelerating else ""
+        return dataclasses.replace(self.choice, reason=self.choice.reason + native)
+
+    @functools.cached_property
+    def _accelerating(self) -> Requirement | None:
+        return self.options.platforms.accelerator(self.choice) if self.build.accelerate else None
+
+    def _accelerator(self) -> tuple[Made, ...]:
+        """The layer of native compilers, seen by the job alone: what is built on top of this one has its own."""
+        asked = self._accelerating
+        return (self._unpacked(self.planner.accelerating(asked)),) if asked else ()
 
     def _limits(self) -> Limits:
         asked = {
@@ -322,7 +352,7 @@ class Recipe:
         return self._add(":package", pack)
 
     def _add(self, suffix: str, action: Action) -> str:
-        return self.planner.nodes.add(Node(f"{self.package.id}{suffix}", action, str(self.package.id)))
+        return self.planner.nodes.add(Node(self.name + suffix, action, str(self.package.id)))
 
     def _wrong(self, code: str, message: str, hint: str = "") -> FarmError:
         identity = str(self.package.id)

@@ -17,6 +17,13 @@ RUNNERS: dict[str, str] = {
 DEFAULT = "sandbox"
 
 
+def platforms_of(name: str) -> tuple[str, ...]:
+    """Platforms whose programs a runner of that name runs without an emulator. Both are of this host."""
+    from farm.runner.binfmt import native_platforms
+
+    return native_platforms() if name in RUNNERS else ()
+
+
 def get_runner(name: str) -> Runner:
     """A new runner of that name. FarmError ``unknown-runner``."""
     where = RUNNERS.get(name)

@@ -17,6 +17,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, BinaryIO, cast
 
 from farm.plan.job import EPOCH, Seed
+from farm.runner import binfmt
+from farm.spec.platform import MACHINES
 from farm.spec.problem import FarmError, error
 from farm.store import apt
 
@@ -25,15 +27,6 @@ if TYPE_CHECKING:
     from farm.store.store import Store
 
 _TOOLS = {"mmdebstrap": "mmdebstrap", "unshare": "util-linux", "setpriv": "util-linux"}
-_ARCHITECTURES = {
-    "linux/amd64": "amd64",
-    "linux/386": "i386",
-    "linux/arm64": "arm64",
-    "linux/arm/v7": "armhf",
-    "linux/ppc64le": "ppc64el",
-    "linux/riscv64": "riscv64",
-    "linux/s390x": "s390x",
-}
 _OF_THE_HOST = (
     "etc/hostname",
     "etc/resolv.conf",
@@ -52,10 +45,13 @@ _PASSING = ("Failed to fetch", "Could not resolve", "Could not connect", "Connec
 def debootstrap(seed: Seed, store: Store, log: Path, cancel: threading.Event) -> LayerInfo:
     """The layer of a ``debootstrap`` seed whose suite is definite.
 
-    FarmError ``seed-tool-missing``, ``seed-no-archive``, ``seed-platform``, ``seed-failed``, ``cancelled``.
+    FarmError ``seed-tool-missing``, ``seed-no-archive``, ``seed-platform``, ``seed-failed``, ``cancelled``, and
+    what keeps programs of its platform from running here (`farm.runner.binfmt`).
     """
     _check_tools()
     command, sources = _command(seed), _sources(seed)
+    if problem := binfmt.check(seed.platform):
+        raise FarmError(problem)
     with store.scratch("seed") as folder, open(log, "ab") as out:
         start = out.tell()
         with _running(command, sources, folder, out, cancel) as process:
@@ -122,7 +118,7 @@ def _command(seed: Seed) -> list[str]:
 
     mmdebstrap's mode ``root`` is right in a user namespace, too: it finds out that it cannot make device nodes.
     """
-    if seed.platform not in _ARCHITECTURES:
+    if seed.platform not in MACHINES:
         raise error("seed-platform", f"no seed can be made for platform {seed.platform}")
     alone = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "--mount-proc", "--"]
     paths = " ".join(f'"$1"/{path}' for path in _OF_THE_HOST)
@@ -130,9 +126,11 @@ def _command(seed: Seed) -> list[str]:
         "--mode=root",
         "--format=tar",
         f"--variant={seed.variant}",
-        f"--architectures={_ARCHITECTURES[seed.platform]}",
+        f"--architectures={MACHINES[seed.platform].debian}",
         f"--customize-hook=rm -f {paths}",
     ]
+    # The same check with arch-test, a package more, which only looks for a registered emulator.
+    options += ["--skip=check/qemu"] if seed.platform not in binfmt.native_platforms() else []
     options += [f"--include={','.join(seed.packages)}"] if seed.packages else []
     return ["setpriv", "--pdeathsig", "KILL", *alone, "mmdebstrap", *options, seed.suite, "-", "-"]
 

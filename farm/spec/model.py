@@ -73,7 +73,8 @@ class Source:
 
     ``unpack`` is the folder below the working directory that it is unpacked into, without the first ``strip``
     parts of each path (``.``: the working directory itself). When it is None, the file itself is put into the
-    working directory as ``rename``. ``mirrors`` are tried when ``url`` fails.
+    working directory as ``rename``. ``mirrors`` are tried when ``url`` fails. ``platforms``: what it is needed for, if
+    not for all.
     """
 
     url: str
@@ -82,6 +83,7 @@ class Source:
     unpack: str | None = None
     strip: int = 0
     rename: str = ""
+    platforms: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -107,7 +109,11 @@ class Resources:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Build:
-    """A build.yaml after its template was rendered. ``network`` None: the farm's default."""
+    """A build.yaml after its template was rendered. ``network`` None: the farm's default.
+
+    ``platforms`` it can be built for (none: all); ``cross``: in a root of another platform, too, with a cross toolchain
+    that it requires; ``accelerate``: an emulated root may have native compilers on top.
+    """
 
     image: str = ""
     requires: tuple[Requirement, ...] = ()
@@ -127,6 +133,8 @@ class Build:
     network: bool | None = None
     resources: Resources = Resources()
     platforms: tuple[str, ...] = ()
+    cross: bool = False
+    accelerate: bool = True
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

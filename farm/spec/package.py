@@ -76,6 +76,8 @@ def make_build(data: Data) -> Build:
         get("network"),
         _resources(get("resources")),
         tuple(get("platforms") or ()),
+        bool(get("cross")),
+        get("accelerate") is not False,
     )
 
 
@@ -83,7 +85,8 @@ def make_source(data: Data) -> Source:
     """One of a build's sources. An empty ``rename`` becomes the last part of the URL's path."""
     to, strip = unpack_folder(data.get("unpack"))
     rename = data.get("rename") or last_part(data["url"])
-    return Source(data["url"], data["sha256"].lower(), tuple(data.get("mirrors") or ()), to, strip, rename)
+    mirrors, platforms = (tuple(data.get(key) or ()) for key in ("mirrors", "platforms"))
+    return Source(data["url"], data["sha256"].lower(), mirrors, to, strip, rename, platforms)
 
 
 def unpack_folder(unpack: bool | str | Data | None) -> tuple[str | None, int]:

@@ -18,7 +18,9 @@ from farm.spec.finding import Finding, findings_of
 from farm.spec.problem import error
 from farm.spec.structure import Check, checker, resolve
 
-Kind = Literal["definition", "build", "collection", "finalize", "farm", "values", "metro", "metro-hooks", "stage"]
+Kind = Literal[
+    "definition", "build", "collection", "finalize", "farm", "values", "metro", "metro-hooks", "stage", "board"
+]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _FOLDER = Path(__file__).parent / "schemas"

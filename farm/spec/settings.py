@@ -3,8 +3,8 @@
 
 From high to low: the command line; the environment (``FARM_STORE``, ``FARM_JOBS``, …); ``farm.yaml`` in the folder
 of each tree, the first tree's first; the user's ``~/.config/farm/farm.yaml``; ``/etc/farm/farm.yaml``; the default.
-A list replaces the list of a lower level. The mappings ``seeds`` and ``images`` are merged by name. Paths in a
-file are relative to that file, all others to the working directory.
+A list replaces the list of a lower level. The mappings ``seeds``, ``images`` and ``accelerators`` are merged
+by name. Paths in a file are relative to that file, all others to the working directory.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from farm.spec.platform import host_platform
 from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.scan import read_regular
 from farm.spec.schema import explain, keys_of, valid
@@ -27,6 +28,7 @@ _SHAPE: dict[str, Any] = {
     "trees": [TEXT],
     "values": [TEXT],
     "images": {"*": TEXT},
+    "accelerators": {"*": TEXT},
     "seeds": {
         "*": {
             "url": TEXT,
@@ -43,7 +45,7 @@ _SHAPE: dict[str, Any] = {
 _PATHS = frozenset(("trees", "values", "store", "destination"))
 _LISTS = frozenset(("trees", "values"))
 _FLAGS = frozenset(("keep-going", "network"))
-_MAPPINGS = frozenset(("seeds", "images"))
+_MAPPINGS = frozenset(("seeds", "images", "accelerators"))
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -66,6 +68,7 @@ class Settings:
     compression: str = "zstd"
     seeds: Mapping[str, Mapping[str, Any]] = dataclasses.field(default_factory=dict)
     images: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    accelerators: Mapping[str, str] = dataclasses.field(default_factory=dict)
     origins: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     def origin(self, key: str) -> str:
@@ -189,13 +192,6 @@ def _defaults(environ: Mapping[str, str], folder: Path) -> Level:
     store = Path(environ.get("XDG_CACHE_HOME") or home / ".cache") / "farm"
     data = {"trees": [folder], "store": store, "platform": host_platform()}
     return Level(data, lambda _key: "default")
-
-
-def host_platform() -> str:
-    """This host's platform, in Docker's words."""
-    machine = os.uname().machine
-    names = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386"}
-    return f"linux/{names.get(machine, machine)}"
 
 
 def _absolute(data: Mapping[str, Any], folder: Path) -> dict[str, Any]:

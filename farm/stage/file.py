@@ -18,7 +18,7 @@ from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.quantity import parse_duration
 from farm.spec.regex import compile_go
 from farm.spec.schema import explain, valid
-from farm.spec.settings import host_platform
+from farm.spec.platform import host_platform
 from farm.spec.yamltext import TEXT, Parsed
 from farm.stage.model import (
     FORMATS,

@@ -37,16 +37,24 @@ class Contents:
 
 
 def metadata_of(
-    package: Package, tarball: Path, sha256: str, *, name: str | None = None, key: str = "", compilespec: bool = True
+    package: Package,
+    tarball: Path,
+    sha256: str,
+    *,
+    name: str | None = None,
+    key: str = "",
+    platform: str = "",
+    compilespec: bool = True,
 ) -> Metadata:
     """The metadata of a package that was just built. Reads the tarball; nothing of this host or of time gets in.
 
     ``name`` is the tarball's name in the wagon (default: as it is called now); ``key`` the key of the job that made
-    it. FarmError ``bad-archive``.
+    it, ``platform`` what it is for, if that is to be told. FarmError ``bad-archive``.
     """
     contents = read_contents(tarball)
     farm: dict[str, Any] = {"size": tarball.stat().st_size, "installed_size": contents.installed_size}
     farm |= {"key": key} if key else {}
+    farm |= {"platform": platform} if platform else {}
     farm |= {"modes": contents.modes} if contents.modes else {}
     farm |= {"digests": contents.digests} if contents.digests else {}
     name = name or tarball.name

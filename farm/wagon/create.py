@@ -18,6 +18,7 @@ from farm.wagon.digests import Digests
 from farm.wagon.edition import Edition, Offer
 from farm.wagon.inputs import Collected, collect
 from farm.wagon.placing import copy_file, write_file
+from farm.wagon.platforms import named_for, platform_of
 from farm.wagon.reading import Published, read_index
 from farm.wagon.repository import RepoFile, Repository
 from farm.wagon.revisions import WagonFolder
@@ -31,7 +32,8 @@ class Request:
     """What wagon is wanted. ``tree``: its packages; ``packages``: the folder of their tarballs; ``output``: the wagon.
 
     None of ``name``, ``description``, ``urls``, ``type`` and ``priority``: what the wagon has had if ``inherit``, else
-    a default. ``tree_filename``: a further name for the tree's tarball, for old scripts. ``keep``: the last so many
+    a default. ``platform``: None for what the wagon has had, else what its packages say; the name tells it, too.
+    ``tree_filename``: a further name for the tree's tarball, for old scripts. ``keep``: the last so many
     revisions stay. ``bump_changed``: a package with other bytes than before gets the next version. ``key`` signs;
     ``unsigned`` allows a signed wagon to lose its signature. ``epoch``: what ``last_update`` says. ``cache``: where
     digests are remembered.
@@ -45,6 +47,7 @@ class Request:
     urls: tuple[str, ...] | None = None
     type: str | None = None
     priority: int | None = None
+    platform: str | None = None
     inherit: bool = False
     tree_compression: str = "zstd"
     tree_filename: str | None = None
@@ -75,7 +78,7 @@ def create_wagon(request: Request) -> Created:
     """Publishes the wagon in one step; does nothing when nothing changed.
 
     FarmError, before anything is changed: as `collect`; ``no-wagon`` (``inherit`` from none), ``missing-name``,
-    ``no-packages``, ``wagon-is-signed``, ``duplicate-file``.
+    ``foreign-package``, ``no-packages``, ``wagon-is-signed``, ``duplicate-file``.
     """
     folder = WagonFolder(request.output)
     digests = Digests(request.cache)
@@ -131,7 +134,9 @@ class _Creation:
             for key in ("name", "description", "urls", "type", "priority")
             if (value := getattr(request, key)) is not None
         }
-        return dataclasses.replace(before or Repository(""), repo_files={}, **given)
+        base = dataclasses.replace(before or Repository(""), repo_files={}, **given)
+        platform = platform_of(self.collected.stones, request.platform, base.platform)
+        return dataclasses.replace(base, name=named_for(base.name, platform), platform=platform)
 
     def _check_signing(self) -> None:
         if self.folder.signature() and not (self.request.key or self.request.unsigned):

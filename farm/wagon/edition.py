@@ -168,7 +168,9 @@ def _offered(stone: Stone, id: PackageId, path: str, beside: dict[str, str]) -> 
     """What the tree says: without what few need, which is in the file .metadata.yaml."""
     definition = definition_of(stone.package, version=id.version)
     farm: dict[str, Any] = {"size": stone.tarball.stat().st_size}
-    farm |= {key: stone.metadata.farm[key] for key in ("installed_size", "key") if key in stone.metadata.farm}
+    farm |= {
+        key: stone.metadata.farm[key] for key in ("installed_size", "key", "platform") if key in stone.metadata.farm
+    }
     farm["beside"] = beside
     # anise reads a package's config_protect only there
     compilespec = {"package": definition} if "config_protect" in stone.package.annotations else {}

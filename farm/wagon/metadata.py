@@ -43,7 +43,8 @@ class Metadata:
     ``files`` are its paths without leading slash, in the tarball's order, folders left out. ``runtime`` is the
     package's definition; ``compilespec`` has at least ``package``, or is empty. ``farm``: ``size`` of the tarball and
     ``installed_size`` in bytes, ``digests`` (path → sha256 of a regular file), ``modes`` (path → mode, in octal, of
-    what is neither a link nor 0644 or 0755), ``key``, ``beside`` (file name → sha256 of the files published with it).
+    what is neither a link nor 0644 or 0755), ``key``, ``beside`` (file name → sha256 of the files published with it),
+    ``platform`` that it was built for.
     """
 
     path: str
@@ -69,6 +70,12 @@ class Metadata:
         """Bytes of the tarball, if they are known."""
         size = self.farm.get("size")
         return size if isinstance(size, int) else None
+
+    @property
+    def platform(self) -> str:
+        """The platform that it is for; empty: nobody said."""
+        platform = self.farm.get("platform")
+        return platform if isinstance(platform, str) else ""
 
     @property
     def beside(self) -> dict[str, str]:
@@ -159,6 +166,8 @@ def _check_ours(farm: Mapping[str, Any], wrong: list[str]) -> None:
     for key in ("digests", "modes", "beside"):
         if not all(isinstance(value, str) for value in _mapping(farm, key, wrong).values()):
             wrong.append(f"farm.{key} has a value that is no text")
+    if not isinstance(farm.get("platform", ""), str):
+        wrong.append("farm.platform is no text")
     for key in ("size", "installed_size"):
         if not isinstance(farm.get(key, 0), int):
             wrong.append(f"farm.{key} is no number")

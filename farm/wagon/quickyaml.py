@@ -38,7 +38,7 @@ METADATA: Shape = {
     "files": [TEXT],
     "runtime": PACKAGE,
     "compilespec": {"package": PACKAGE, **{key: [TEXT] for key in ("steps", "prelude", "env")}, "seed": TEXT},
-    "farm": {"digests": _TEXTS, "modes": _TEXTS, "beside": _TEXTS, "key": TEXT},
+    "farm": {"digests": _TEXTS, "modes": _TEXTS, "beside": _TEXTS, "key": TEXT, "platform": TEXT},
 }
 
 

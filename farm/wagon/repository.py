@@ -19,7 +19,7 @@ MAX_BYTES = 1 << 20
 _NAME = re.compile(r"[^./\0\n][^/\0\n]*")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 _SHAPE: Shape = {
-    **dict.fromkeys(("name", "description", "type", "last_update"), TEXT),
+    **dict.fromkeys(("name", "description", "type", "last_update", "platform"), TEXT),
     "urls": [TEXT],
     "repo_files": {"*": {"filename": TEXT, "compressiontype": TEXT, "checksums": {"*": TEXT}}},
 }
@@ -39,7 +39,8 @@ class Repository:
     """The content of ``repository.yaml``.
 
     ``last_update`` is text of seconds since 1970 as anise has it; in a wagon of ours it is no time (docs/wagons.md).
-    ``repo_files`` keys: ``treev2``, ``compilertree``; of the old layout ``tree`` and ``meta``.
+    ``repo_files`` keys: ``treev2``, ``compilertree``; of the old layout ``tree`` and ``meta``. ``platform``: what all
+    packages are for; empty: it does not say. Other clients ignore it.
     """
 
     name: str
@@ -52,6 +53,7 @@ class Repository:
     revision: int = 1
     last_update: str = ""
     repo_files: Mapping[str, RepoFile] = dataclasses.field(default_factory=dict)
+    platform: str = ""
 
     def to_yaml(self) -> bytes:
         """The file. The same content gives the same bytes."""
@@ -60,6 +62,7 @@ class Repository:
             data["description"] = self.description
         data |= {"urls": list(self.urls), "type": self.type, "priority": self.priority, "enable": self.enable}
         data |= {"cached": self.cached, "revision": self.revision, "last_update": self.last_update}
+        data |= {"platform": self.platform} if self.platform else {}
         data["repo_files"] = {key: _file_document(self.repo_files[key]) for key in sorted(self.repo_files)}
         return dump(data).encode()
 
@@ -121,6 +124,7 @@ class _Reader:
             self.get("revision", int, 0),
             self.get("last_update", str, ""),
             {key: self.file(key, value) for key, value in self.get("repo_files", dict, {}).items()},
+            self.get("platform", str, ""),
         )
 
     def get(self, key: str, kind: type, default: Any) -> Any:

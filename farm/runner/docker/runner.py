@@ -25,6 +25,7 @@ from farm.runner.docker.supervise import Watch
 from farm.runner.environment import complete_environment
 from farm.runner.layers import root_layers
 from farm.runner.log import Log, Pump
+from farm.runner.machine import check_root
 from farm.runner.protocol import Failure, Outcome, Status
 from farm.runner.skeleton import etc_files
 from farm.spec.problem import error
@@ -122,6 +123,7 @@ class DockerRunner:
         lowers = store.layer_paths(chain)
         if _is_bad(lowers):
             return _Ended(Report(refused="bad-root"))
+        check_root(job, lowers)
         own = uuid.uuid4().hex
         env = complete_environment(job)
         share = Share.make(

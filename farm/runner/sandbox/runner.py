@@ -23,6 +23,7 @@ from farm.runner.disk import DiskGuard
 from farm.runner.environment import complete_environment
 from farm.runner.layers import root_layers
 from farm.runner.log import Log, Pump
+from farm.runner.machine import check_root
 from farm.runner.protocol import Failure, Outcome, Status
 from farm.runner.rootless import is_rootless
 from farm.runner.sandbox import init
@@ -64,6 +65,7 @@ class Sandbox:
             return Outcome("cancelled")
         with store.scratch("job") as scratch, self._group(job, store) as group:
             lowers = prepare(scratch, job, store)
+            check_root(job, lowers)
             request = make_request(job, scratch, len(lowers), group, bound(job, store))
             watched = self._watch(request, job, scratch / UPPER, log, cancel)
             outcome = _judge(watched, group)

@@ -1,0 +1,44 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""``farm image list`` and ``farm image show``: boards, as their files say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import click
+
+from farm.cli.image.session import boards_option, folders_of
+from farm.cli.show import print_json, size, table
+
+
+@click.command("list")
+@boards_option
+@click.option("--json", is_flag=True, help="Print plain data.")
+def list(folders: tuple[Path, ...], json: bool) -> None:
+    """List the boards that there are files for."""
+    from farm.image.read import board_files, read_boards
+
+    boards = read_boards([*board_files(folders_of(folders)).values()], {})
+    if json:
+        print_json([board.to_json() for board in boards])
+        return
+    rows = [[b.name, b.platform, size(b.size), b.test.machine if b.test else "-", b.description] for b in boards]
+    click.echo(table(rows) if rows else "there are no board files")
+
+
+@click.command()
+@click.argument("name", metavar="BOARD")
+@boards_option
+@click.option("--values", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@click.option("--json", is_flag=True, help="Print plain data.")
+def show(name: str, folders: tuple[Path, ...], values: tuple[Path, ...], json: bool) -> None:
+    """Show what a board's image is made of, and where everything lies on the card."""
+    from farm.image.describe import describe_board
+    from farm.image.read import find_board, read_board
+    from farm.spec.values import read_value_files
+
+    board = read_board(find_board(name, folders_of(folders)), read_value_files(values))
+    if json:
+        print_json(board.to_json())
+    else:
+        click.echo("\n".join(describe_board(board)))

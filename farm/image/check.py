@@ -1,0 +1,213 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What a schema cannot say about a board file."""
+
+from __future__ import annotations
+
+import posixpath
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from farm.image.layout import Data, Layout, Path, shown, table_end
+from farm.image.model import Partition
+from farm.spec.finding import Finding
+from farm.spec.problem import FarmError
+from farm.spec.quantity import parse_duration, parse_size
+
+WAYS = ("extlinux", "config-txt", "boot-scr")
+_EGON_OFFSETS = (8192, 131072, 262144)
+"""Where boot ROMs of Allwinner look for an SPL (linux-sunxi.org/Bootable_SD_card; H616: 256 KiB)."""
+
+
+def check_board(data: Data, layout: Layout) -> Iterator[Finding]:
+    """Findings in a board file that satisfies its schema."""
+    yield from layout.findings
+    yield from _partitions(data, layout.partitions)
+    yield from _loaders(data, layout)
+    yield from _boot(data, layout.partitions)
+    yield from _firmware(data, layout.partitions)
+    yield from _root(data)
+    yield from _users(data)
+    yield from _first_boot(data, layout.partitions)
+    yield from _test(data)
+
+
+def _partitions(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
+    if not partitions:
+        yield Finding("no-partition", "there is no partition", "add one with mount: /", ("partitions",))
+    table = data.get("table") or {}
+    if table.get("type", "mbr") == "mbr" and len(partitions) > 4:
+        yield Finding("too-many", "an MBR has room for four partitions", "write table: {type: gpt}", ("partitions", 4))
+    if "length" in table and table.get("type") != "gpt":
+        yield Finding("bad-table", "only a GPT has a length", "write type: gpt", ("table", "length"))
+    if table.get("length", 128) > 128 or len(partitions) > table.get("length", 128):
+        yield Finding("bad-table", "the table's length does not fit", "1 to 128, and one for each partition",
+                      ("table", "length"))  # fmt: skip
+    for key, code in (("name", "same-name"), ("mount", "same-mount")):
+        yield from _same(data["partitions"], key, code)
+    roots = [part for part in partitions if part.mount == "/"]
+    if not roots:
+        yield Finding("no-root", "no partition is mounted as the root", "write mount: / at one", ("partitions",))
+    for index, part in enumerate(partitions):
+        at: Path = ("partitions", index)
+        if part.mount == "/" and part.type != "ext4":
+            yield Finding("bad-root", "the root has to be ext4", "write type: ext4", (*at, "type"))
+        if part.type == "raw" and part.mount:
+            yield Finding("bad-mount", "a raw partition cannot be mounted", "remove mount:", (*at, "mount"))
+        if ".." in part.mount.split("/"):
+            yield Finding("bad-mount", "a mount point must not have '..' in it", "", (*at, "mount"))
+        if part.type == "fat" and not re.fullmatch(r"[A-Z0-9_ -]{1,11}", part.label):
+            hint = "letters, digits, '-', '_' and spaces, 11 at most"
+            yield Finding("bad-label", f"{part.label!r} is no label for a FAT", hint, (*at, "label"))
+        if part.type == "ext4" and len(part.label.encode()) > 16:
+            yield Finding("bad-label", f"{part.label!r} is too long", "ext4 has room for 16 bytes", (*at, "label"))
+
+
+def _same(items: Sequence[Data], key: str, code: str) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, item in enumerate(items):
+        if (value := item.get(key)) in seen and value:
+            yield Finding(code, f"{value} is used twice", "", ("partitions", index, key))
+        seen.add(value or "")
+
+
+def _loaders(data: Data, layout: Layout) -> Iterator[Finding]:
+    placed: list[tuple[int, int, int]] = []
+    for index, given in enumerate(data.get("boot-loader") or ()):
+        at: Path = ("boot-loader", index)
+        try:
+            offset = parse_size(given["offset"])
+            room = parse_size(given["room"]) if "room" in given else None
+        except FarmError as failure:
+            problem = failure.problems[0]
+            key = "offset" if "room" not in given or str(given["offset"]) in problem.message else "room"
+            yield Finding(problem.code, problem.message, problem.hint, (*at, key))
+            continue
+        yield from _loader_place(data, layout, offset, offset + (room or 1), (*at, "offset"))
+        if given.get("kind") == "egon" and offset not in _EGON_OFFSETS:
+            hint = "one of: " + ", ".join(shown(known) for known in _EGON_OFFSETS)
+            yield Finding("bad-offset", f"no boot ROM looks for an SPL at {shown(offset)}", hint, (*at, "offset"))
+        for other, start, end in placed:
+            if offset < end and start < offset + (room or 1):
+                hint = f"entry {other + 1} is at {shown(start)} to {shown(end)}"
+                yield Finding("loaders-overlap", "two boot loaders lie over each other", hint, (*at, "offset"))
+        placed.append((index, offset, offset + (room or 1)))
+
+
+def _loader_place(data: Data, layout: Layout, start: int, end: int, at: Path) -> Iterator[Finding]:
+    if start < table_end(data):
+        hint = f"the partition table ends at byte {table_end(data)}"
+        if (data.get("table") or {}).get("type") == "gpt":
+            hint += "; `table: {type: gpt, length: 56}` ends at 8K"
+        yield Finding("inside-table", f"the boot loader at {shown(start)} lies inside the partition table", hint, at)
+    for part in layout.partitions:
+        if start < part.end and part.start < end:
+            hint = f"let the partition begin behind {shown(end)}, or move the boot loader"
+            message = f"the boot loader at {shown(start)} to {shown(end)} lies over partition {part.name}"
+            yield Finding("loader-over-partition", f"{message} at {shown(part.start)}", hint, at)
+
+
+def _boot(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
+    boot: Data = data["boot"]
+    ways = [way for way in WAYS if way in boot]
+    if len(ways) != 1:
+        hint = f"write exactly one of {', '.join(WAYS)}"
+        yield Finding("bad-boot", f"there are {len(ways)} ways to start the kernel", hint, ("boot",))
+    named = {part.name: part for part in partitions}
+    if "partition" in boot and boot["partition"] not in named:
+        yield _unknown_partition(boot["partition"], named, ("boot", "partition"))
+    elif "partition" in boot and named[boot["partition"]].type == "raw":
+        yield Finding("bad-boot", "a raw partition holds no files", "", ("boot", "partition"))
+    if "config-txt" in boot and getattr(named.get(boot.get("partition", "")), "type", "") != "fat":
+        hint = "name a FAT partition with partition:"
+        yield Finding("bad-boot", "the Raspberry Pi reads config.txt from a FAT", hint, ("boot", "config-txt"))
+    for key in ("config-txt", "boot-scr"):
+        for index, line in enumerate(boot.get(key) or ()):
+            if "\n" in line:
+                yield Finding("bad-line", "a line break inside a line", "write two lines", ("boot", key, index))
+    needs_tree = boot.get("extlinux", {}).get("device-tree") == "file" or "config-txt" in boot
+    if needs_tree and "device-tree" not in data:
+        yield Finding("missing-key", "device-tree is missing", "name the board's device tree", ("boot",))
+    if ".." in str(data.get("device-tree", "")).split("/"):
+        yield Finding("bad-path", "device-tree must not have '..' in it", "", ("device-tree",))
+
+
+def _unknown_partition(name: str, known: dict[str, Any], at: Path) -> Finding:
+    return Finding("unknown-partition", f"there is no partition {name!r}", "one of: " + ", ".join(known), at)
+
+
+def _firmware(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
+    named = {part.name: part for part in partitions}
+    for index, given in enumerate(data.get("firmware") or ()):
+        at: Path = ("firmware", index)
+        if given["partition"] not in named:
+            yield _unknown_partition(given["partition"], named, (*at, "partition"))
+        elif named[given["partition"]].type != "fat":
+            yield Finding("bad-partition", "firmware goes into FAT partitions", "", (*at, "partition"))
+        for key in ("to", *(("files", i) for i in range(len(given["files"])))):
+            value = given.get(key, "") if isinstance(key, str) else given["files"][key[1]]
+            if ".." in str(value).split("/"):
+                path = (*at, key) if isinstance(key, str) else (*at, *key)
+                yield Finding("bad-path", "a path must not have '..' in it", "", path)
+
+
+def _root(data: Data) -> Iterator[Finding]:
+    root: Data = data["root"]
+    if not root.get("packages") and not root.get("tarball"):
+        yield Finding("no-root", "the root is made of nothing", "add packages: or tarball:", ("root",))
+    for index, given in enumerate(root.get("files") or ()):
+        at: Path = ("root", "files", index)
+        if ("content" in given) == ("source" in given):
+            yield Finding("bad-file", "a file has content: or source:, not both or none", "", at)
+        if ".." in given["path"].split("/") or posixpath.normpath(given["path"]) == "/":
+            yield Finding("bad-path", f"{given['path']!r} is no path of a file", "", (*at, "path"))
+        if given.get("mode", 0) > 0o7777:
+            yield Finding("bad-mode", "the mode is above 07777", "", (*at, "mode"))
+
+
+def _users(data: Data) -> Iterator[Finding]:
+    seen: set[str] = set()
+    for index, given in enumerate(data.get("users") or ()):
+        at: Path = ("users", index)
+        if given["name"] in seen:
+            yield Finding("same-name", f"user {given['name']} is there twice", "", (*at, "name"))
+        seen.add(given["name"])
+        if "password" in given and "password-hash" in given:
+            yield Finding("bad-user", "a user has password: or password-hash:, not both", "", at)
+        if re.search(r"[:\n]", given.get("password-hash", "")):
+            yield Finding("bad-user", "a password's hash has no ':' and no line break", "", (*at, "password-hash"))
+        if given.get("uid", 0) > 60000:
+            yield Finding("bad-user", "a user's number is 60000 at most", "", (*at, "uid"))
+
+
+def _first_boot(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
+    actions = data.get("first-boot") or []
+    if actions and "initrd" not in data:
+        hint = "add initrd: with a busybox"
+        yield Finding("no-initrd", "the initial RAM disk does first-boot actions, and there is none", hint,
+                      ("first-boot",))  # fmt: skip
+    if "grow-root" not in actions:
+        return
+    at: Path = ("first-boot", actions.index("grow-root"))
+    if "initrd" in data and "grow" not in data["initrd"]:
+        hint = "add grow: to initrd:, for example tools/growroot-arm64"
+        yield Finding("no-grow", "grow-root needs a program", hint, at)
+    root = next((part for part in partitions if part.mount == "/"), None)
+    if root and any(part.start > root.start for part in partitions):
+        yield Finding("root-not-last", "only the last partition can grow", "put the root last", at)
+
+
+def _test(data: Data) -> Iterator[Finding]:
+    test: Data = data.get("test") or {}
+    if test.get("machine") == "virt" and not (test.get("package") and test.get("file")):
+        hint = "name package: and file:, for example boot/u-boot-qemu and usr/lib/u-boot/qemu_arm64/u-boot.bin"
+        yield Finding("no-loader", "QEMU's virt needs a boot loader", hint, ("test", "machine"))
+    try:
+        parse_duration(test.get("timeout", 300))
+    except FarmError as failure:
+        yield Finding("bad-duration", failure.problems[0].message, failure.problems[0].hint, ("test", "timeout"))
+    for index, check in enumerate(test.get("checks") or ()):
+        try:
+            re.compile(check.get("expect", ""))
+        except re.error as failure:
+            yield Finding("bad-regex", f"expect: {failure}", "", ("test", "checks", index, "expect"))

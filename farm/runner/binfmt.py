@@ -1,0 +1,277 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""How this host runs programs of other machines: the kernel's binfmt_misc and QEMU's user emulators.
+
+An entry has to have three flags (Linux: Documentation/admin-guide/binfmt-misc.rst): ``F``, the emulator is opened when
+it is registered, so that it is there in any root; ``C``, a set-id program gets its rights; ``O`` comes with ``C``.
+Magic and mask are those of QEMU's scripts/qemu-binfmt-conf.sh. As a program (``python -m farm.runner.binfmt``) it
+registers what is missing, and replaces entries with wrong flags.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import functools
+import os
+import shutil
+import struct
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+from farm.spec.platform import MACHINES, host_platform
+from farm.spec.problem import FarmError, Problem
+
+FOLDER = Path("/proc/sys/fs/binfmt_misc")
+NEEDED = "OCF"
+MEND = "ci/host-setup --arm"
+PLATFORMS = ("linux/arm64", "linux/arm/v7")
+"""What `MEND` sets up."""
+
+_MASK = bytes.fromhex("ffffffffffffff00fffffffffffffffffeffffff")
+_ALIVE = 10.0
+_EXIT = {  # exit(0), in machine code: put the call's number and 0 into registers, then the call
+    "linux/amd64": bytes.fromhex("31ff" "b83c000000" "0f05"),
+    "linux/386": bytes.fromhex("31db" "b801000000" "cd80"),
+    "linux/arm64": bytes.fromhex("000080d2" "a80b80d2" "010000d4"),
+    "linux/arm/v7": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
+    "linux/arm/v6": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
+    "linux/riscv64": bytes.fromhex("13050000" "9308d005" "73000000"),
+}  # fmt: skip
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class Entry:
+    """One registered format. ``magic`` and ``mask`` are as long as each other, at ``offset`` of a file."""
+
+    name: str
+    enabled: bool
+    interpreter: str
+    flags: str
+    magic: bytes = b""
+    mask: bytes = b""
+    offset: int = 0
+
+    def takes(self, content: bytes) -> bool:
+        """Whether a file that begins with ``content`` would be run by this."""
+        part = content[self.offset : self.offset + len(self.magic)]
+        return bool(self.magic) and len(part) == len(self.magic) and _masked(part, self.mask) == self.magic
+
+
+def read_entry(name: str, text: str) -> Entry:
+    """An entry as the kernel shows it in ``binfmt_misc/NAME``."""
+    words = dict(line.partition(" ")[::2] for line in text.splitlines())
+    magic = bytes.fromhex(words.get("magic", ""))
+    mask = bytes.fromhex(words["mask"]) if words.get("mask") else b"\xff" * len(magic)
+    enabled, flags = "enabled" in words, words.get("flags:", "")
+    return Entry(name, enabled, words.get("interpreter", ""), flags, _masked(magic, mask), mask, _offset(words))
+
+
+def entries(folder: Path = FOLDER) -> list[Entry]:
+    """All registered formats."""
+    found = []
+    with contextlib.suppress(OSError):
+        for path in sorted(folder.iterdir()):
+            if path.name not in ("register", "status"):
+                with contextlib.suppress(OSError, ValueError):
+                    found.append(read_entry(path.name, path.read_text(errors="replace")))
+    return found
+
+
+def smallest_program(platform: str) -> bytes | None:
+    """A program for ``platform`` that ends with status 0, as a file; None: no machine code for it is known."""
+    code = _EXIT.get(platform)
+    if code is None:
+        return None
+    machine = MACHINES[platform]
+    wide = machine.bits == 64
+    head, entry = (64 + 56, 0x400000) if wide else (52 + 32, 0x10000)
+    size = head + len(code)
+    flags = 0x5000200 if platform == "linux/arm/v6" else 0x5000400 if platform == "linux/arm/v7" else 0
+    identity = b"\x7fELF" + bytes([2 if wide else 1, 1, 1]) + bytes(9)
+    start = struct.pack("<HHI", 2, machine.number, 1)
+    if wide:
+        start += struct.pack("<QQQIHHHHHH", entry + head, 64, 0, flags, 64, 56, 1, 0, 0, 0)
+        segment = struct.pack("<IIQQQQQQ", 1, 5, 0, entry, entry, size, size, 0x10000)
+    else:
+        start += struct.pack("<IIIIHHHHHH", entry + head, 52, 0, flags, 52, 32, 1, 0, 0, 0)
+        segment = struct.pack("<IIIIIIII", 1, 0, entry, entry, size, size, 5, 0x10000)
+    return identity + start + segment + code
+
+
+@functools.cache
+def runs(platform: str) -> bool:
+    """Whether the smallest program for ``platform`` runs here, by whatever means."""
+    program = smallest_program(platform)
+    if program is None:
+        return platform == host_platform()
+    try:
+        handle = os.memfd_create("farm-probe")
+        os.write(handle, program)
+        with contextlib.closing(os.fdopen(handle)):
+            done = subprocess.run([f"/proc/self/fd/{handle}"], pass_fds=[handle], capture_output=True, timeout=_ALIVE)
+        return done.returncode == 0
+    except (OSError, subprocess.SubprocessError):
+        return False
+
+
+def handler(platform: str, known: Sequence[Entry] | None = None) -> Entry | None:
+    """The enabled entry that programs of ``platform`` are given to, else one that is not enabled, else None."""
+    program = smallest_program(platform) or _magic(platform)
+    fitting = [entry for entry in (entries() if known is None else known) if entry.takes(program)]
+    return next((entry for entry in fitting if entry.enabled), fitting[0] if fitting else None)
+
+
+@functools.cache
+def native_platforms() -> tuple[str, ...]:
+    """Platforms whose programs this host's processor runs itself, its own first."""
+    own = host_platform()
+    near = {"linux/amd64": ("linux/386",), "linux/arm64": ("linux/arm/v7", "linux/arm/v6")}.get(own, ())
+    known = entries()
+    return (own, *(other for other in near if handler(other, known) is None and runs(other)))
+
+
+def check(platform: str, folder: Path = FOLDER) -> Problem | None:
+    """What keeps roots of ``platform`` from running here, with how to mend it; None: nothing does."""
+    if platform in native_platforms():
+        return None
+    if platform not in MACHINES:
+        return Problem("unknown-platform", f"nothing is known of {platform}", hint=f"known: {', '.join(MACHINES)}")
+    if not (folder / "status").exists():
+        return _wrong(platform, "no-binfmt", f"binfmt_misc is not mounted at {folder}")
+    if _first_line(folder / "status") != "enabled":
+        return _wrong(platform, "binfmt-off", "binfmt_misc is switched off", f"echo 1 > {folder}/status")
+    entry = handler(platform, entries(folder))
+    if entry is None:
+        return _wrong(platform, "no-binfmt-entry", "no emulator is registered in binfmt_misc")
+    return _check_entry(platform, entry, folder)
+
+
+def require(platforms: Sequence[str]) -> None:
+    """FarmError with what keeps roots of these platforms from running here."""
+    problems = [problem for platform in dict.fromkeys(platforms) if (problem := check(platform))]
+    if problems:
+        raise FarmError(problems)
+
+
+def registration(platform: str, program: str) -> str:
+    """The line that registers ``program`` for ``platform``."""
+    magic, mask = (
+        "".join(f"\\x{byte:02x}" for byte in part)
+        for part in (_masked(_magic(platform), _mask(platform)), _mask(platform))
+    )
+    return f":{entry_name(platform)}:M::{magic}:{mask}:{program}:{NEEDED}"
+
+
+def entry_name(platform: str) -> str:
+    """What the entry for ``platform`` is called everywhere."""
+    return f"qemu-{MACHINES[platform].qemu}"
+
+
+def mend(platform: str, folder: Path = FOLDER) -> str | None:
+    """Registers the emulator of ``platform``, needing root. What was done; None: nothing had to be done.
+
+    FarmError ``no-emulator`` when it is not installed; OSError when the kernel refuses.
+    """
+    if platform in native_platforms() or check(platform, folder) is None:
+        return None
+    program = _emulator(platform)
+    if not (folder / "register").exists():
+        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(folder)], check=True)
+    (folder / "status").write_text("1")
+    for entry in entries(folder):
+        if entry.takes(_magic(platform)) or entry.name == entry_name(platform):
+            (folder / entry.name).write_text("-1")
+    (folder / "register").write_text(registration(platform, program))
+    runs.cache_clear()
+    if problem := check(platform, folder):
+        raise FarmError(problem)
+    return f"registered {program} for {platform} with flags {NEEDED}"
+
+
+def _check_entry(platform: str, entry: Entry, folder: Path) -> Problem | None:
+    if not entry.enabled:
+        return _wrong(platform, "binfmt-entry-off", f"{entry.name} is switched off", f"echo 1 > {folder}/{entry.name}")
+    if "F" not in entry.flags:
+        message = (
+            f"{entry.name} has flags {entry.flags or 'none'}, without F: in a root there is no {entry.interpreter}"
+        )
+        return _wrong(platform, "binfmt-flags", message)
+    if "C" not in entry.flags:
+        message = f"{entry.name} has flags {entry.flags}, without C: set-id programs of a root get no rights"
+        return _wrong(platform, "binfmt-flags", message)
+    if not Path(entry.interpreter).exists():
+        return _wrong(platform, "no-emulator", f"{entry.name} names {entry.interpreter}, which is not there")
+    if folder == FOLDER and not runs(platform):
+        return _wrong(platform, "emulator-fails", f"{entry.interpreter} does not run the smallest of programs")
+    return None
+
+
+def _wrong(platform: str, code: str, message: str, hint: str = "") -> Problem:
+    program = f"qemu-{MACHINES[platform].qemu}-static"
+    by_hand = f"run {MEND} as root" if platform in PLATFORMS else f"register {program} with flags {NEEDED}"
+    return Problem(code, f"programs of {platform} cannot run here: {message}", hint=hint or by_hand)
+
+
+def _emulator(platform: str) -> str:
+    name = f"qemu-{MACHINES[platform].qemu}-static"
+    found = shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
+    if found is None:
+        hint = "apt-get install qemu-user-static"
+        raise FarmError(Problem("no-emulator", f"{name} is not installed", hint=hint))
+    return found
+
+
+def _magic(platform: str) -> bytes:
+    """The beginning of an executable of ``platform``: identity, type and machine."""
+    machine = MACHINES[platform]
+    order = 1 if machine.order == "<" else 2
+    identity = b"\x7fELF" + bytes([machine.bits // 32, order, 1]) + bytes(9)
+    return identity + struct.pack(f"{machine.order}HH", 2, machine.number)
+
+
+def _mask(platform: str) -> bytes:
+    """Any system interface, programs of fixed place or of any."""
+    if MACHINES[platform].order == "<":
+        return _MASK
+    return _MASK[:16] + bytes([0xFF, 0xFE]) + _MASK[18:]
+
+
+def _masked(content: bytes, mask: bytes) -> bytes:
+    return bytes(byte & by for byte, by in zip(content, mask, strict=True))
+
+
+def _offset(words: Mapping[str, str]) -> int:
+    return int(words.get("offset", "0") or 0)
+
+
+def _first_line(path: Path) -> str:
+    try:
+        return path.read_text().partition("\n")[0]
+    except OSError:
+        return ""
+
+
+def _mended(platforms: Sequence[str]) -> Iterator[str]:
+    for platform in platforms:
+        done = mend(platform)
+        yield done or f"programs of {platform} run here"
+
+
+def main(platforms: Sequence[str]) -> int:
+    """Mends what these platforms need, and says so."""
+    try:
+        for line in _mended(platforms or PLATFORMS):
+            print(line)
+    except FarmError as failure:
+        print(failure, file=sys.stderr)
+        return 1
+    except (OSError, subprocess.CalledProcessError) as failure:
+        print(f"binfmt_misc cannot be changed: {failure}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Whether a root is of the machine that its job says, and what an emulator's own faults look like. For all runners."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Sequence
+from pathlib import Path
+
+from farm.plan.job import Job
+from farm.runner import binfmt
+from farm.runner.protocol import Failure
+from farm.spec.platform import HEADER, MACHINES, of_elf, runs_programs_of
+from farm.spec.problem import FarmError, error
+from farm.store.entry import FILE
+from farm.store.union import Union
+
+SHELL = b"bin/sh"
+_TAIL = 4096
+"""Bytes at the end of a log in which an emulator's last words are looked for."""
+
+_SIGNALS = {132: "illegal instruction", 139: "segmentation fault"}
+"""Exit statuses that a shell gives for a program killed by SIGILL or SIGSEGV."""
+
+# QEMU tells of a signal only where core dumps are written, which is nowhere in a job; the program that started the
+# one that was killed tells of it.
+_LAST_WORDS = (
+    re.compile(r"qemu: uncaught target signal \d+ \([^)\n]*\)"),
+    re.compile(r"qemu: [Uu]nsupported syscall: -?\d+"),
+    re.compile(r"qemu: unhandled CPU exception 0x[0-9a-f]+"),
+    re.compile(r"qemu: fatal: [^\n]*"),
+    re.compile(r"QEMU internal SIG(?:SEGV|ILL|BUS|FPE|ABRT)[^\n]*"),
+    re.compile(r"qemu-[a-z0-9_]+(?:-static)?: [^\n]*(?:[Aa]ssertion|Unable to reserve|guest_base)[^\n]*"),
+    re.compile(r"ERROR:[^\n]*(?:tcg|translate|linux-user)[^\n]*: (?:assertion failed|code should not be)[^\n]*"),
+    re.compile(r"(?:Segmentation fault|Illegal instruction)(?: signal terminated program [^\n]*)?"),
+)
+
+
+def check_root(job: Job, lowers: Sequence[Path]) -> None:
+    """FarmError when commands could not run in the root of these layers, lowest first.
+
+    ``wrong-machine``: its shell is of another machine than the job. Else, transient, what keeps this host from running
+    programs of the job's platform, as `farm.runner.binfmt.check` has it.
+    """
+    found = shell_platform(lowers) if job.commands else None
+    if found is None:
+        return
+    if not runs_programs_of(job.platform, found):
+        hint = f"build with --platform {found}, or take a base root of {job.platform}"
+        message = f"the root is of {found}: its /bin/sh is no program of {job.platform}, which the job is for"
+        raise error("wrong-machine", message, hint=hint)
+    if problem := binfmt.check(job.platform):
+        raise error(problem.code, problem.message, hint=problem.hint, transient=True)
+
+
+def shell_platform(lowers: Sequence[Path]) -> str | None:
+    """The platform of the root's ``/bin/sh``; None when that is no program, or of a machine that is not known."""
+    with Union(lowers) as union:
+        try:
+            path = union.resolve(SHELL)
+        except FarmError:
+            return None
+        entry = union.entry(path) if path else None
+        if not path or entry is None or entry.kind != FILE:
+            return None
+        with open(union.lookup(path)[0].entry(path), "rb") as file:
+            return of_elf(file.read(HEADER))
+
+
+def is_emulated(job: Job) -> bool:
+    """Whether the job's programs need an emulator here."""
+    return job.platform not in binfmt.native_platforms()
+
+
+def emulator_fault(job: Job, failure: Failure | None, log: Path) -> str | None:
+    """What the emulator said before the job failed, with what to do; None: it said nothing of itself."""
+    if failure is None or not is_emulated(job):
+        return None
+    words = _last_words(log)
+    words = words or _SIGNALS.get(failure.exit_code or 0)
+    if words is None:
+        return None
+    machine = MACHINES.get(job.platform)
+    emulator = f"qemu-{machine.qemu}" if machine else "the emulator"
+    return (
+        f"{emulator} could not go on (exit status {failure.exit_code}): {words}. This may be the emulator's fault and "
+        "not the build's: fewer cores (resources: {cores: 1}), a cross build (cross: true), or a runner of "
+        f"{job.platform} may help"
+    )
+
+
+def _last_words(log: Path) -> str | None:
+    with open(log, "rb") as file:
+        file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
+        text = file.read().decode(errors="replace")
+    found = (list(pattern.finditer(text)) for pattern in _LAST_WORDS)
+    return next((matches[-1].group() for matches in found if matches), None)

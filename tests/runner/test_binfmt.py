@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""What is wrong with binfmt_misc, and that it is mended: with the kernel's own, in a user namespace of the test's."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import machine_programs
+import pytest
+
+from farm.runner import binfmt
+from farm.spec.platform import HEADER, MACHINES, host_platform, of_elf, runs_programs_of
+
+ARM = "linux/arm64"
+ENTRY = """enabled
+interpreter {interpreter}
+flags: {flags}
+offset 0
+magic 7f454c460201010000000000000000000200b700
+mask ffffffffffffff00fffffffffffffffffeffffff
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """As /proc/sys/fs/binfmt_misc is, without an entry."""
+    (tmp_path / "status").write_text("enabled\n")
+    (tmp_path / "register").touch()
+    return tmp_path
+
+
+def entry(folder: Path, flags: str = "OCF", interpreter: str = sys.executable) -> None:
+    (folder / "qemu-aarch64").write_text(ENTRY.format(flags=flags, interpreter=interpreter))
+
+
+def found(folder: Path) -> str:
+    problem = binfmt.check(ARM, folder)
+    assert problem is None or problem.hint
+    return problem.code if problem else ""
+
+
+def test_what_is_right(folder: Path) -> None:
+    entry(folder)
+    assert found(folder) == ""
+    assert binfmt.check(host_platform(), folder / "nowhere") is None
+
+
+def test_each_thing_that_is_wrong_is_told(folder: Path) -> None:
+    assert found(folder / "nowhere") == "no-binfmt"
+    assert found(folder) == "no-binfmt-entry"
+    entry(folder, "OC")
+    assert found(folder) == "binfmt-flags"
+    entry(folder, "F")
+    assert found(folder) == "binfmt-flags"
+    entry(folder, "OCF", "/no/such/qemu")
+    assert found(folder) == "no-emulator"
+    (folder / "qemu-aarch64").write_text(ENTRY.format(flags="OCF", interpreter="/x").replace("enabled", "disabled"))
+    assert found(folder) == "binfmt-entry-off"
+    (folder / "status").write_text("disabled\n")
+    assert found(folder) == "binfmt-off"
+    problem = binfmt.check("linux/vax", folder)
+    assert problem is not None and problem.code == "unknown-platform"
+
+
+def test_an_entry_counts_by_what_it_takes_and_not_by_its_name(folder: Path) -> None:
+    (folder / "something-else").write_text(ENTRY.format(flags="OCF", interpreter=sys.executable))
+    (folder / "qemu-arm").write_text("enabled\ninterpreter /x\nflags: \nextension .exe\n")
+    assert found(folder) == ""
+
+
+@pytest.mark.parametrize("platform", sorted(MACHINES))
+def test_what_is_registered_takes_programs_of_that_machine_only(platform: str) -> None:
+    _, name, kind, offset, magic, mask, program, flags = binfmt.registration(platform, "/usr/bin/qemu").split(":")
+    assert (kind, offset, program, flags) == ("M", "", "/usr/bin/qemu", "OCF")
+    fields = [bytes.fromhex(text.replace("\\x", "")) for text in (magic, mask)]
+    made = binfmt.Entry(name, True, program, flags, *fields)
+    for other, machine in MACHINES.items():
+        smallest = binfmt.smallest_program(other)
+        if smallest:
+            assert made.takes(smallest) == (machine.number == MACHINES[platform].number)
+
+
+def test_elf_headers_tell_the_platform() -> None:
+    for platform in MACHINES:
+        smallest = binfmt.smallest_program(platform)
+        if smallest:
+            assert of_elf(smallest[:HEADER]) == platform
+    assert of_elf(Path(sys.executable).resolve().read_bytes()[:HEADER]) == host_platform()
+    assert of_elf(b"#!/bin/sh\n".ljust(HEADER)) is None and of_elf(b"\x7fELF") is None
+    assert runs_programs_of("linux/arm/v7", "linux/arm/v6") and not runs_programs_of(ARM, "linux/arm/v7")
+
+
+def test_the_host_runs_its_own() -> None:
+    assert binfmt.runs(host_platform())
+    assert binfmt.native_platforms()[0] == host_platform()
+    assert not binfmt.runs("linux/s390x") or host_platform() == "linux/s390x"
+
+
+_WORK = f"""
+set -e
+mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-1 || echo $? >status-1
+printf '%s' "$(cat line)" >/proc/sys/fs/binfmt_misc/register
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-2 || echo $? >status-2
+{sys.executable} -m farm.runner.binfmt {ARM}
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-3
+./shell
+{sys.executable} -m farm.runner.binfmt {ARM}
+"""
+
+
+def test_doctor_finds_and_the_setup_mends(tmp_path: Path) -> None:
+    """In a user namespace of its own the kernel (6.7 and later) has a binfmt_misc of its own: empty at first."""
+    if host_platform() != "linux/amd64" or not Path("/usr/bin/qemu-aarch64-static").exists():
+        pytest.skip("qemu-aarch64-static is not installed (package qemu-user-static)")
+    (tmp_path / "shell").write_bytes(machine_programs.shell(ARM))
+    (tmp_path / "shell").chmod(0o755)
+    line = binfmt.registration(ARM, "/usr/bin/qemu-aarch64-static").replace(":OCF", ":OC")
+    (tmp_path / "line").write_text(line)
+    command = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", _WORK]
+    env = {**os.environ, "FARM_STORE": str(tmp_path / "store")}
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    if "mount:" in done.stderr or "unshare" in done.stderr:
+        pytest.skip(f"no binfmt_misc of its own in a user namespace: {done.stderr.strip()}")
+    assert done.returncode == 0, done.stderr
+    told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3)]
+    assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok"]
+    assert "no emulator is registered" in told[0]["detail"] and "without F" in told[1]["detail"]
+    assert all("ci/host-setup --arm" in finding["mend"] for finding in told[:2])
+    assert "flags OCF" in told[2]["detail"]
+    assert "registered /usr/bin/qemu-aarch64-static" in done.stdout and "i am arm64" in done.stdout
+    assert done.stdout.endswith(f"programs of {ARM} run here\n")
+
+
+def _platform(path: Path) -> dict[str, str]:
+    findings: list[dict[str, str]] = json.loads(path.read_text())
+    return next(finding for finding in findings if finding["what"] == f"platform {ARM}")
