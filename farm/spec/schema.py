@@ -18,7 +18,7 @@ from farm.spec.finding import Finding, findings_of
 from farm.spec.problem import error
 from farm.spec.structure import Check, checker, resolve
 
-Kind = Literal["definition", "build", "collection", "finalize", "farm", "values", "autogen"]
+Kind = Literal["definition", "build", "collection", "finalize", "farm", "values", "autogen", "kit-merge", "kit-release"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _FOLDER = Path(__file__).parent / "schemas"
