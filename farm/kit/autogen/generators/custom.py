@@ -28,7 +28,7 @@ class Custom:
         self.script = surroundings.specfile.parent / Path(surroundings.options.get("script", ""))
 
     def process(self, atom: Atom) -> Found:
-        """What ``SCRIPT process`` writes: ``vars`` (with ``versions``) and ``artefacts``. FarmError ``script-failed``."""
+        """What ``SCRIPT process`` writes: ``vars``, with ``versions``, and ``artefacts``. FarmError `Scripts.run`."""
         answer = self._run("process", atom, {})
         versions = answer.values.get("versions")
         return Found(dict(answer.values), [str(version) for version in versions or ()], answer)
