@@ -167,22 +167,7 @@ class Session:
 
 
 def _images(settings: Settings) -> Images:
-    from farm.plan.images import Images
+    from farm.plan.images import Images, seed_of
 
-    seeds = {name: _seed(seed) for name, seed in settings.seeds.items()}
+    seeds = {name: seed_of(seed) for name, seed in settings.seeds.items()}
     return Images(seeds, settings.images, plain_is_docker=settings.runner == "docker")
-
-
-def _seed(written: Mapping[str, Any]) -> Any:
-    """A seed as farm.yaml has it."""
-    from farm.plan.job import Seed
-
-    if "docker" in written:
-        return Seed("docker", image=written["docker"])
-    if "url" in written:
-        return Seed("archive", url=written["url"], sha256=written.get("sha256", ""))
-    fields = dict(written["debootstrap"])
-    for key in ("packages", "components"):
-        if key in fields:
-            fields[key] = tuple(fields[key])
-    return Seed("debootstrap", **fields)

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping
+from typing import Any
 
 from farm.plan.job import Seed
 from farm.spec.problem import Place, error
@@ -52,3 +53,16 @@ def seed_node_id(seed: Seed) -> str:
         case _:
             name = seed.kind
     return f"seed:{name}"
+
+
+def seed_of(written: Mapping[str, Any]) -> Seed:
+    """A seed as farm.yaml has it: ``{docker}``, ``{url, sha256}`` or ``{debootstrap: {…}}``."""
+    if "docker" in written:
+        return Seed("docker", image=written["docker"])
+    if "url" in written:
+        return Seed("archive", url=written["url"], sha256=written.get("sha256", ""))
+    fields = dict(written["debootstrap"])
+    for key in ("packages", "components"):
+        if key in fields:
+            fields[key] = tuple(fields[key])
+    return Seed("debootstrap", **fields)
