@@ -28,6 +28,11 @@ def admitted(cpv: Cpv, slot: str, conditions: Iterable[str], *, ignore_slot: boo
     return all(_holds(cpv, slot, condition, ignore_slot) for condition in conditions)
 
 
+def is_about(cpv: Cpv, condition: str) -> bool:
+    """Whether a condition is about the package of an ebuild. FarmError ``bad-condition``."""
+    return bool(_parsed(condition)[1].cp == cpv.catpkg)
+
+
 def _holds(cpv: Cpv, slot: str, condition: str, ignore_slot: bool) -> bool:
     from portage.dep import match_from_list
     from portage.versions import _pkg_str

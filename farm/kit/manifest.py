@@ -90,6 +90,13 @@ def parse_manifest(content: bytes, file: str) -> Manifest:
     return Manifest(found)
 
 
+def salvage(content: bytes) -> Manifest:
+    """The lines of a Manifest that are whole, whatever else is in it."""
+    lines = content.decode("utf-8", "replace").splitlines()
+    found = [distfile for line in lines if (distfile := _parse_line(line))]
+    return Manifest({distfile.name: distfile for distfile in reversed(found)})
+
+
 def _parse_line(line: str) -> Distfile | None:
     words = line.split()
     if len(words) < 5 or len(words) % 2 == 0 or words[0] != "DIST" or not _NAME.fullmatch(words[1]):

@@ -100,6 +100,8 @@ class KitSpec:
     target: Target | None
     fallback_mirrors: tuple[Mirror, ...] = ()
     problems: tuple[Problem, ...] = ()
+    shown: str = ""
+    """The file's name as the user gave it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

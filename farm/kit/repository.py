@@ -101,6 +101,24 @@ class Repository:
             raise error("no-such-commit", f"{self.url} has no commit {wanted} in branch {branch!r}")
         return wanted
 
+    def fetch_branches(self) -> None:
+        """Brings every branch of the server here, under its own name."""
+        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--force", "--", self.url)
+        again(lambda: self.git.run(*words, "refs/heads/*:refs/heads/*"))
+
+    def fetch_commits(self, commits: Sequence[str]) -> None:
+        """Brings commits here, with one parent each (the tips of other branches); those that are here stay.
+
+        FarmError ``git-failed``, ``git-transient``.
+        """
+        asked = "".join(f"{commit}\n" for commit in commits).encode()
+        lines = self.git.run("cat-file", "--batch-check", stdin=asked).decode().splitlines()
+        missing = [line.split()[0] for line in lines if line.endswith(" missing")]
+        for start in range(0, len(missing), 500):
+            part = missing[start : start + 500]
+            words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.url, *part)
+            again(lambda words=words: self.git.run(*words))  # type: ignore[misc]
+
     def _fetch(self, what: str, depth: int) -> None:
         shallow = ["--depth", str(depth)] if depth else (["--unshallow"] if self._is_shallow() else [])
         again(

@@ -81,7 +81,7 @@ def read_kit_spec(file: Path) -> KitSpec:
         _check_sources(reading, target, sources)
     mirrors = tuple(map(_mirror, reading.data.get("fallback_mirrors") or ()))
     reading.stop_on_errors()
-    return KitSpec(file.absolute(), sources, target, mirrors, tuple(reading.problems))
+    return KitSpec(file.absolute(), sources, target, mirrors, tuple(reading.problems), str(file))
 
 
 def read_release_spec(file: Path) -> ReleaseSpec:
@@ -236,7 +236,7 @@ def _fixup(reading: Reading, index: int, written: Mapping[str, Any], folder: Pat
 
 
 def _rules(reading: Reading, written: Any, defaults: Mapping[str, Any]) -> Iterator[Rule]:
-    seen: dict[Wanted, int] = {}
+    seen: set[tuple[Wanted, tuple[str, ...]]] = set()
     _check_rule(reading, ("target", "atoms_defaults"), defaults, None)
     for index, atom in enumerate(written):
         where: Where = ("target", "atoms", index)
@@ -245,11 +245,12 @@ def _rules(reading: Reading, written: Any, defaults: Mapping[str, Any]) -> Itera
         except FarmError as failure:
             reading.say(failure.code, failure.problems[0].message, (*where, "pkg"), failure.problems[0].hint)
             continue
-        if wanted in seen:
-            message = f"{wanted} is there twice; the first one holds"
+        same = (wanted, tuple(atom.get("conditions") or ()))
+        if same in seen:
+            message = f"{wanted} is there twice with the same conditions; the first one holds"
             reading.say("duplicate-atom", message, (*where, "pkg"), "remove one of them", warning=True)
             continue
-        seen[wanted] = index
+        seen.add(same)
         _check_rule(reading, where, atom, wanted)
         whole = {**defaults, **{key: value for key, value in atom.items() if value is not None}}
         yield Rule(

@@ -58,6 +58,10 @@ class FolderTree:
         """See `Tree`."""
         return self._read(path)[1]
 
+    def mode(self, path: str) -> str:
+        """git's mode of one file. KeyError when there is no such file."""
+        return self._read(path)[0]
+
     def _entry(self, path: str) -> Entry:
         mode, content = self._read(path)
         return Entry(mode, blob_id(content))
