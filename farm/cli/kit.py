@@ -18,7 +18,7 @@ COMMANDS = {
     "bump-release": ("farm.cli.kit_release", "Pin the kits' present commits in the meta-repo."),
     "revert-release": ("farm.cli.kit_release", "Go back to an earlier pin of the meta-repo."),
     "clone": ("farm.cli.kit_look", "Clone kits, and write down their commits."),
-    "distfiles-sync": ("farm.cli.kit_autogen", "Bring every distfile of a kit to a mirror."),
+    "distfiles-sync": ("farm.cli.kit_distfiles", "Bring every distfile of a kit to a mirror."),
     "cache": ("farm.cli.kit_look", "Write the metadata cache (md5-cache) of a kit."),
     "status": ("farm.cli.kit_look", "Show each package's version in each branch."),
 }

@@ -1,107 +1,164 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""``farm kit autogen``: new ebuilds out of what upstream released."""
+"""``farm kit autogen`` and ``farm kit autogen-thin``: new ebuilds out of what upstream released."""
 
 from __future__ import annotations
 
-import functools
+import os
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
+from farm.cli.kit_options import FILE, FOLDER, as_json, forge, run_options, signature, specfile, store, with_options
 from farm.cli.show import plural, print_json, print_problems
 
 if TYPE_CHECKING:
     from farm.kit.autogen.command import Report
+    from farm.kit.distfiles.backend import Backend
+    from farm.kit.distfiles.layout import Layout
 
 Command = TypeVar("Command", bound=Callable[..., Any])
-FILE = click.Path(dir_okay=False, path_type=Path)
-FOLDER = click.Path(file_okay=False, path_type=Path)
 
-_DEFAULTS = {"to": Path("workdir"), "concurrency": 3, "deep": 5, "backend": "dir"}
-
-_MINIO = tuple(
-    click.option(f"--minio-{name}", help=f"S3: the {what} (else {variable}).")
-    for name, what, variable in (
-        ("bucket", "bucket", "MINIO_BUCKET"),
-        ("endpoint", "address", "MINIO_URL"),
-        ("keyid", "access key", "MINIO_ID"),
-        ("prefix", "prefix of all paths", "MINIO_PREFIX"),
-        ("region", "region", "MINIO_REGION"),
-        ("secret", "secret key; better in the environment", "MINIO_SECRET"),
-    )
-)
+_MINIO = {
+    "bucket": "the bucket (else MINIO_BUCKET)",
+    "endpoint": "the address (else MINIO_URL)",
+    "keyid": "the access key (else MINIO_ID)",
+    "prefix": "the prefix of all paths (else MINIO_PREFIX)",
+    "region": "the region (else MINIO_REGION)",
+    "secret": "the secret key; it is better put in MINIO_SECRET",
+}
 
 
-def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """All these options on one command."""
-    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
+def switch(*names: str, help: str, default: bool = False) -> Callable[[Command], Command]:
+    """A flag that may have a value behind ``=``, as Go's programs take it: ``--sync=false``."""
+    return click.option(*names, type=bool, is_flag=False, flag_value="true", default=default, metavar="", help=help)
 
 
 backend_options = with_options(
     click.option("--backend", type=click.Choice(["dir", "s3"]), default="dir", show_default=True,
-                 help="Where distfiles are brought to."),
-    click.option("--layout", metavar="LAYOUT", multiple=True,
-                 help="How they lie there: flat (default), content-hash, or 'content-hash SHA512 8:8:8'."),
-    *_MINIO,
+                 help="Where distfiles are brought to: a folder or a bucket."),
+    click.option("--layout", default="flat", show_default=True,
+                 help="How they lie there: flat, content-hash, or 'content-hash SHA512 8:8:8'."),
+    *(click.option(f"--minio-{name}", metavar="TEXT", help=f"For s3: {text}.") for name, text in _MINIO.items()),
 )  # fmt: skip
 """Options of commands that write a mirror."""
 
-thin_options = with_options(
-    click.option("--specfile", type=FILE, required=True, help="The autogen specification."),
-    click.option("--kitfile", "-k", type=FILE, required=True, help="The kit specification, with the target."),
-    click.option("--pkg", multiple=True, metavar="NAME", help="Only this package; may be repeated."),
-    click.option("--to", type=FOLDER, default=_DEFAULTS["to"], show_default=True, help="The work folder."),
+_common = with_options(
+    specfile,
     click.option(
-        "--download-dir", type=FOLDER, help="Where distfiles are put (default: downloads in the work folder)."
+        "--kitfile", "-k", type=FILE, required=True, metavar="FILE", help="The kit specification: target, atoms."
     ),
+    click.option("--pkg", multiple=True, metavar="NAME", help="Only this package; may be repeated."),
+    click.option("--to", type=FOLDER, default="workdir", show_default=True, help="The work folder."),
+    click.option("--download-dir", type=FOLDER, help="Distfiles are put here, too."),
+    click.option("--deep", type=click.IntRange(0), default=5, show_default=True, help="Commits of history fetched."),
     click.option("--concurrency", type=click.IntRange(1, 64), default=3, show_default=True, help="Packages at a time."),
-    click.option("--show-values", is_flag=True, help="Print what each template gets to see."),
-    click.option("--verbose", is_flag=True, help="Say more."),
+    switch("--show-values", help="Print what each template gets to see."),
+    switch("--verbose", help="Say what is being done."),
+    switch("--stop-on-error", help="Begin no other package after a failure."),
+    click.option("--dry-run", "-n", is_flag=True, help="Write nothing, and show what would be written."),
     click.option("--seed", metavar="NAME", help="The seed of farm.yaml that custom scripts run in."),
     click.option("--script-network", is_flag=True, help="Custom scripts may use the network."),
-    click.option("--config", "-c", type=FILE, help="mark-devkit's configuration, for its tokens."),
-    click.option("--store", type=FOLDER, help="The store: what was downloaded is kept there."),
-    click.option("--json", is_flag=True, help="Print plain data."),
-    click.option("--dry-run", "-n", is_flag=True, help="Only say what would be written."),
-    click.option("--stop-on-error", is_flag=True, help="Begin no other package after a failure."),
+    store,
+    as_json,
 )
 
 
-@click.command()
-@thin_options
-@click.option("--thin", is_flag=True, help="Only write the ebuilds into the work folder: no merge, no git.")
-@click.option("--deep", type=click.IntRange(0), default=5, show_default=True, help="Commits to fetch; 0: all.")
-@click.option("--force-merge-check", is_flag=True, help="Generate versions that the kit has, too, and compare.")
-@click.option("--skip-merge", is_flag=True, help="As --thin, but look at the kit for what it has.")
-@click.option("--sync/--no-sync", default=True, show_default=True, help="Bring new distfiles to the mirror.")
-@click.option("--push", is_flag=True, help="Push what was committed.")
-@click.option("--pr", is_flag=True, help="A pull request for each package.")
-@click.option("--github-user", help="Whose repository the pull requests are for.")
-@click.option("--signature-name", help="Who commits: name.")
-@click.option("--signature-email", help="Who commits: address.")
-@click.option("--mirror-dir", type=FOLDER, help="The folder of --backend dir (default: the download folder).")
-@backend_options
-def autogen(**options: Any) -> None:
-    """Generate new ebuilds from a specification, and merge them into the kit that the kit file names.
+@click.command(name="autogen-thin")
+@_common
+def autogen_thin(**options: Any) -> None:
+    """Generate ebuilds into the work folder (sources/KIT), and look at them: nothing is merged, no git is asked.
 
     The exit status is 1 when a package failed; the others are done all the same.
     """
-    run_autogen(options)
+    _run({**options, "thin": True})
 
 
-def run_autogen(options: Mapping[str, Any]) -> None:
-    """What both spellings of the command do."""
+@click.command()
+@_common
+@click.option("--thin", is_flag=True, help="As autogen-thin.")
+@switch("--skip-merge", help="As --thin.")
+@switch("--force-merge-check", help="Make versions that the kit has, too, and take them when they differ.")
+@switch("--sync", default=True, help="Bring new distfiles to the mirror (default; --sync=false: do not).")
+@switch("--push", help="Push what was made.")
+@switch("--pr", help="Pull requests instead of commits on the branch.")
+@click.option("--github-user", metavar="OWNER", default="", help="The target's owner (default: by its URL).")
+@switch("--keep-workdir", help="Leave the work folder; the result is in its dest/.")
+@switch("--skip-pull-sources", help="Use the sources that a kept work folder has.")
+@switch("--skip-reposcan-generation", help="Taken for the sake of scripts: it costs nothing.")
+@click.option("--notify-discord-url", metavar="URL", help="Taken for the sake of scripts: nothing is sent.")
+@click.option("--mirror-dir", type=FOLDER, help="The folder of --backend dir (default: --download-dir).")
+@backend_options
+@signature
+@forge
+def autogen(**options: Any) -> None:
+    """Generate new ebuilds from a specification, and merge them into the kit that the kit file names.
+
+    Without --push nothing leaves this host but distfiles. The exit status is 1 when a part failed; what failed is
+    named, the rest is done, and the next run does what is left.
+    """
+    _run(options)
+
+
+_NOT_THIN = {"push": False, "pr": False, "github_user": "", "keep_workdir": False, "skip_pull_sources": False,
+             "signature_name": None, "signature_email": None, "signing_key": None}  # fmt: skip
+
+
+def _run(options: Mapping[str, Any]) -> None:
+    import dataclasses
+
     from farm.kit.autogen.command import Request, autogen
+    from farm.kit.distfiles.layout import FLAT
 
-    report = autogen(Request.of(options), say=_sayer(options))
+    options = {**_NOT_THIN, **options}
+    thin = bool(options.get("thin") or options.get("skip_merge"))
+    run = dataclasses.replace(run_options(options), packages=())
+    backend, layout = (None, FLAT) if thin or not options["sync"] else _mirror(options)
+    report = autogen(
+        Request(
+            options["specfile"],
+            options["kitfile"],
+            run,
+            tuple(options["pkg"]),
+            options["download_dir"],
+            thin=thin,
+            force=bool(options.get("force_merge_check")),
+            stop_on_error=options["stop_on_error"],
+            store=options["store"],
+            seed=options["seed"],
+            script_network=options["script_network"],
+            backend=backend,
+            layout=layout,
+        ),
+        say=run.say,
+    )
     show(report, options)
     raise SystemExit(1 if report.failed else 0)
 
 
-def _sayer(options: Mapping[str, Any]) -> Callable[[str], None]:
-    return (lambda line: click.echo(line, err=True)) if options.get("verbose") else (lambda _line: None)
+def _mirror(options: Mapping[str, Any]) -> tuple[Backend | None, Layout]:
+    """The mirror of the options: none for a folder that is not named."""
+    from farm.kit.distfiles.layout import parse_layout
+
+    if options["backend"] == "dir":
+        folder: Path | None = options["mirror_dir"]
+        return (folder_backend(folder) if folder else None), parse_layout(options["layout"])
+    return bucket_backend(options), parse_layout(options["layout"])
+
+
+def folder_backend(folder: Path) -> Backend:
+    """A mirror in a folder."""
+    from farm.kit.distfiles.folder import Folder
+
+    return Folder(folder)
+
+
+def bucket_backend(options: Mapping[str, Any]) -> Backend:
+    """A mirror in the bucket that options and environment name."""
+    from farm.kit.distfiles.bucket import Bucket, account_of
+
+    return Bucket(account_of({name: options[f"minio_{name}"] for name in _MINIO}, os.environ))
 
 
 def show(report: Report, options: Mapping[str, Any]) -> None:

@@ -76,7 +76,7 @@ def run_merge(spec: KitSpec, options: RunOptions) -> Report:
     ) -> list[Unit]:
         return plan_merge(spec, sources, kit, reader, problems, only=options.packages, new=new)
 
-    return _run(spec, options, plan, lambda pulls, units, kit: list(superseded_bumps(pulls, units, rules, kit)))
+    return run_plan(spec, options, plan, lambda pulls, units, kit: list(superseded_bumps(pulls, units, rules, kit)))
 
 
 def run_clean(spec: KitSpec, options: RunOptions) -> Report:
@@ -96,7 +96,7 @@ def run_clean(spec: KitSpec, options: RunOptions) -> Report:
     def doom(pulls: Sequence[Pull], units: Sequence[Unit], _kit: Kit) -> list[Doomed]:
         return list(superseded_purges(pulls, units, rules, target.branch))
 
-    return _run(spec, options, plan, doom)
+    return run_plan(spec, options, plan, doom)
 
 
 def clock() -> int:
@@ -126,7 +126,8 @@ def pinned(sources: Sequence[Source], pins: Sequence[tuple[str, str]]) -> list[S
     return [dataclasses.replace(s, commit=commits.get(s.name, s.commit)) for s in sources]
 
 
-def _run(spec: KitSpec, options: RunOptions, plan: Plan, doom: Doom) -> Report:
+def run_plan(spec: KitSpec, options: RunOptions, plan: Plan, doom: Doom) -> Report:
+    """Has ``plan`` say what is to be changed, and delivers it. Errors as `run_merge`."""
     target = _target_of(spec)
     servers = options.servers.aiming_at(target.url)
     check_confinement()

@@ -7,15 +7,11 @@ import dataclasses
 import ipaddress
 import os
 from collections.abc import Mapping
-from pathlib import Path
 from urllib.parse import urlsplit
 
-from farm.spec.document import open_source
-from farm.spec.problem import FarmError
-from farm.spec.yamltext import TEXT, parse
+from farm.kit.tokens import Servers
 
 _TOKEN_VARIABLES = {"GITHUB_TOKEN": "api.github.com", "GITLAB_TOKEN": "gitlab.com", "FORGEJO_TOKEN": "codeberg.org"}
-_SHAPE = {"authentication": {"*": {"*": TEXT}}}
 _API_OF = {"github.com": "api.github.com"}
 
 
@@ -61,39 +57,20 @@ class Tokens:
         return text
 
 
-def read_tokens(config: Path | None = None, environ: Mapping[str, str] | None = None) -> Tokens:
-    """Tokens of mark-devkit's configuration (``authentication.HOST.token``), and of the environment, which wins.
+def tokens_of(servers: Servers, environ: Mapping[str, str] | None = None) -> Tokens:
+    """Tokens of mark-devkit's configuration (``authentication.HOST.token``), and of the environment.
 
-    ``GITHUB_TOKEN``, ``GITLAB_TOKEN``, ``FORGEJO_TOKEN`` are for github.com, gitlab.com and codeberg.org;
-    ``FARM_TOKEN_HOST`` (dots and colons as ``_``) is for any host that the configuration names without a token.
-    FarmError when the file cannot be read.
+    ``GITHUB_TOKEN``, ``GITLAB_TOKEN``, ``FORGEJO_TOKEN`` are for github.com (or ``FARM_GITHUB_API``), gitlab.com and
+    codeberg.org.
     """
     environ = os.environ if environ is None else environ
-    found: dict[str, str] = {}
-    for host, entry in _authentication(config).items():
-        variable = "FARM_TOKEN_" + host.upper().replace(".", "_").replace("-", "_").replace(":", "_")
-        found[_API_OF.get(host, host)] = environ.get(variable) or entry.get("token") or entry.get("password") or ""
-    for variable, host in _TOKEN_VARIABLES.items():
-        if environ.get(variable):
-            found[host] = environ[variable]
+    found = {host: environ[name] for name, host in _TOKEN_VARIABLES.items() if environ.get(name)}
     if environ.get("FARM_GITHUB_API") and environ.get("GITHUB_TOKEN"):
         found[urlsplit(environ["FARM_GITHUB_API"]).netloc] = environ["GITHUB_TOKEN"]
+    for host, entry in servers.configured.items():
+        if token := entry.get("token") or entry.get("password"):
+            found[host] = found[_API_OF.get(host, host)] = token
     return Tokens(found)
-
-
-def _authentication(config: Path | None) -> dict[str, dict[str, str]]:
-    if config is None:
-        return {}
-    source, problems = open_source(str(config.absolute()))
-    if source is None:
-        raise FarmError(problems)
-    parsed = parse(source.text, source.path, _SHAPE)
-    if parsed.problems:
-        raise FarmError(parsed.problems)
-    data = parsed.data if isinstance(parsed.data, dict) else {}
-    section = data.get("authentication")
-    section = section if isinstance(section, dict) else {}
-    return {host: entry for host, entry in section.items() if isinstance(entry, dict)}
 
 
 def _is_loopback(host: str) -> bool:

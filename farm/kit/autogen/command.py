@@ -5,21 +5,23 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import os
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from farm.kit.autogen.access import Endpoints, Tokens, read_tokens
+from farm.kit.autogen.access import Endpoints, tokens_of
 from farm.kit.autogen.model import Specification
 from farm.kit.autogen.output import contents_of, place_distfiles, without_conflicts, write_kit
 from farm.kit.autogen.package import Chosen, Generated
 from farm.kit.autogen.run import Outcome, Workshop, generate
 from farm.kit.autogen.specfile import read_specification
+from farm.kit.distfiles.backend import Backend
 from farm.kit.distfiles.fetching import Distfiles
+from farm.kit.distfiles.layout import FLAT, Layout
 from farm.kit.manifest import hash_kinds
 from farm.kit.model import KitSpec, Target
+from farm.kit.run import RunOptions
 from farm.kit.specfile import read_kit_spec
 from farm.plan.images import seed_of
 from farm.plan.job import Seed
@@ -30,34 +32,25 @@ from farm.store.store import Store
 
 @dataclasses.dataclass(frozen=True)
 class Request:
-    """What is asked for. ``options`` are those of the command line that only some ways of working need."""
+    """What is asked for. ``run`` is how kits are worked on: the work folder, servers, who commits.
+
+    ``backend``: where new distfiles are brought to; None: nowhere. ``force``: versions that the kit has are made too.
+    """
 
     specfile: Path
     kitfile: Path
+    run: RunOptions
     packages: tuple[str, ...] = ()
-    to: Path = Path("workdir")
-    download_dir: Path | None = None
-    concurrency: int = 3
+    downloads: Path | None = None
     thin: bool = False
-    dry_run: bool = False
+    skip_merge: bool = False
+    force: bool = False
     stop_on_error: bool = False
-    config: Path | None = None
     store: Path | None = None
     seed: str | None = None
     script_network: bool = False
-    options: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-    @staticmethod
-    def of(options: Mapping[str, Any]) -> Request:
-        """The request that a command's options make."""
-        names = {field.name for field in dataclasses.fields(Request)} - {"options", "packages"}
-        given = {name: options[name] for name in names if options.get(name) is not None}
-        return Request(**given, packages=tuple(options.get("pkg") or ()), options=dict(options))
-
-    @property
-    def downloads(self) -> Path:
-        """The folder of distfiles."""
-        return self.download_dir or self.to / "downloads"
+    backend: Backend | None = None
+    layout: Layout = FLAT
 
 
 @dataclasses.dataclass
@@ -106,19 +99,20 @@ def autogen(request: Request, *, say: Say = lambda _line: None, cancel: threadin
         raise error("no-target", f"{request.kitfile} names no kit to generate for", hint=hint)
     warnings = (*specification.warnings, *kit.problems)
     with workshop_of(request, specification, target, say, cancel or threading.Event()) as workshop:
-        if request.thin:
-            report = _generate(request, specification, workshop, lambda _chosen: False)
+        if request.thin or request.skip_merge:
+            report = generate_all(request, specification, workshop, lambda _chosen: False)
             _write(request, target, workshop, report)
         else:
-            from farm.kit.autogen.merging_kit import autogen_into_kit
+            from farm.kit.autogen.intokit import autogen_into_kit
 
             report = autogen_into_kit(request, specification, kit, workshop)
         return dataclasses.replace(report, warnings=warnings)
 
 
-def _generate(
+def generate_all(
     request: Request, specification: Specification, workshop: Workshop, present: Callable[[Chosen], bool]
 ) -> Report:
+    """Every package that is asked for: an outcome each."""
     outcomes = generate(
         specification,
         workshop,
@@ -130,17 +124,14 @@ def _generate(
     return Report(without_conflicts(outcomes))
 
 
-generate_all = _generate
-
-
 def _write(request: Request, target: Target, workshop: Workshop, report: Report) -> None:
     """Ebuilds below ``TO/sources/KIT``, distfiles in the folder of downloads."""
-    folder = request.to / "sources" / target.name
+    folder = request.run.to / "sources" / target.name
     contents = contents_of(report.generated)
-    if request.dry_run:
+    if request.run.dry_run:
         report.written += [f"{folder / path}" for path in sorted(contents)]
         return
-    place_distfiles(Distfiles(workshop.store), report.generated, request.downloads)
+    place_distfiles(Distfiles(workshop.store), report.generated, request.downloads or request.run.to / "downloads")
     report.written += [f"{folder / path}" for path in write_kit(folder, contents)]
 
 
@@ -152,7 +143,7 @@ def workshop_of(
     from farm.spec.settings import read_settings
 
     settings = read_settings({"store": request.store} if request.store else {})
-    tokens: Tokens = read_tokens(request.config, os.environ)
+    tokens = tokens_of(request.run.servers)
     with contextlib.ExitStack() as stack:
         store = stack.enter_context(Store(settings.store))
         scripts = None
@@ -166,7 +157,7 @@ def workshop_of(
             seed = _seed(settings.seeds, request.seed) if request.seed else DEFAULT_SEED
             scripts = Scripts(store, runner, seed, cancel, network=request.script_network)
         kinds = hash_kinds(target.manifest_hashes)
-        yield Workshop(store, tokens, Endpoints.of(), cancel, say, scripts, request.concurrency, kinds)
+        yield Workshop(store, tokens, Endpoints.of(), cancel, say, scripts, request.run.concurrency, kinds)
 
 
 def _has_scripts(specification: Specification) -> bool:

@@ -6,19 +6,10 @@ from __future__ import annotations
 import dataclasses
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
 from urllib.parse import quote
 
 from farm.kit.distfiles.layout import FLAT, Layout, parse_layout, parse_layout_conf
-
-
-@dataclasses.dataclass(frozen=True, slots=True)
-class Mirror:
-    """An entry of ``thirdpartymirrors`` or ``fallback_mirrors``. Without layouts its layout.conf tells them."""
-
-    alias: str
-    bases: tuple[str, ...]
-    layouts: tuple[Layout, ...] = ()
+from farm.kit.model import Mirror
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -29,21 +20,14 @@ class Source:
     uris: tuple[str, ...]
 
 
-def mirrors_of(entries: Sequence[Mapping[str, Any]]) -> list[Mirror]:
-    """Entries as a merge specification has them. FarmError ``bad-layout``."""
-    found = []
-    for entry in entries:
-        modes = (entry.get("layout") or {}).get("modes") or ()
-        layouts = tuple(_layout(mode) for mode in modes)
-        found.append(Mirror(str(entry.get("alias") or ""), tuple(entry.get("uri") or ()), layouts))
-    return found
-
-
-def _layout(mode: Mapping[str, Any]) -> Layout:
-    kind = mode.get("type") or "flat"
-    if kind == "flat":
-        return FLAT
-    return parse_layout(f"{kind} {mode.get('hash') or 'SHA512'} {mode.get('hash_mode') or '8:8:8'}")
+def layouts_of(mirror: Mirror) -> tuple[Layout, ...]:
+    """How a mirror says that its files lie; empty when its layout.conf has to be asked. FarmError ``bad-layout``."""
+    return tuple(
+        parse_layout(f"{mode.type} {mode.hash or 'SHA512'} {mode.hash_mode or '8:8:8'}")
+        if mode.type != "flat"
+        else FLAT
+        for mode in mirror.modes
+    )
 
 
 def parse_thirdpartymirrors(text: str) -> list[Mirror]:
@@ -72,7 +56,7 @@ class Addresses:
         """All addresses of a file: upstream's, those of its mirrors, then the fallback mirrors'."""
         found = [url for uri in source.uris for url in self._expanded(uri, source.name, hashes)]
         for mirror in self._fallback:
-            found += [url for base in mirror.bases for url in self._placed(mirror, base, source.name, hashes)]
+            found += [url for base in mirror.uris for url in self._placed(mirror, base, source.name, hashes)]
         return tuple(dict.fromkeys(found))
 
     def _expanded(self, uri: str, name: str, hashes: Mapping[str, str]) -> Iterator[str]:
@@ -82,15 +66,15 @@ class Addresses:
             yield uri
             return
         for mirror in self._thirdparty.get(match[1], ()):
-            for base in mirror.bases:
-                if any(layout != FLAT for layout in mirror.layouts):
+            for base in mirror.uris:
+                if any(layout != FLAT for layout in layouts_of(mirror)):
                     yield from self._placed(mirror, base, name, hashes)
                 else:
                     yield f"{base.rstrip('/')}/{match[2]}"
 
     def _placed(self, mirror: Mirror, base: str, name: str, hashes: Mapping[str, str]) -> Iterator[str]:
         base = base.rstrip("/")
-        for layout in mirror.layouts or self._conf(base):
+        for layout in layouts_of(mirror) or self._conf(base):
             if path := layout.path(name, hashes):
                 yield f"{base}/{quote(path)}"
 

@@ -21,7 +21,7 @@ from urllib.parse import parse_qs, urlsplit
 class Services:
     """``files`` maps paths to bytes or to what answers a request; every request is noted in ``asked``.
 
-    Answers carry an ETag and honour conditions and ranges. What no path is known for is a 404 and is noted in ``strange``.
+    Answers carry an ETag and honour conditions and ranges. An unknown path is a 404 and is noted in ``strange``.
     """
 
     def __init__(self, base: str) -> None:
@@ -145,7 +145,9 @@ class GitHub:
         self.services = services
         self.url = f"{services.base}/api"
 
-    def repository(self, name: str, tags: list[str], releases: list[dict[str, Any]] | None = None, **about: Any) -> None:
+    def repository(
+        self, name: str, tags: list[str], releases: list[dict[str, Any]] | None = None, **about: Any
+    ) -> None:
         """A repository ``user/repo``. A release is ``{tag_name, name, prerelease, assets: {name: bytes}}``."""
         path = f"/api/repos/{name}"
         self.services.json(path, {"full_name": name, "html_url": f"https://github.com/{name}", **about})
@@ -167,7 +169,9 @@ class GitHub:
             path = f"/download/{name}/{tag}/{asset}"
             self.services.files[path] = content
             digest = hashlib.sha256(content).hexdigest()
-            assets.append({"name": asset, "browser_download_url": self.services.base + path, "digest": f"sha256:{digest}"})
+            assets.append(
+                {"name": asset, "browser_download_url": self.services.base + path, "digest": f"sha256:{digest}"}
+            )
         whole = {"draft": False, "prerelease": False, "name": tag, "target_commitish": "main", **release}
         return {**whole, "assets": assets, "tarball_url": f"{self.url}/repos/{name}/tarball/{tag}"}
 
@@ -191,18 +195,31 @@ def pypi_project(services: Services, name: str, versions: Mapping[str, dict[str,
         path = f"/files/{name}-{version}.tar.gz"
         services.files[path] = content
         digests = {"sha256": hashlib.sha256(content).hexdigest(), "md5": hashlib.md5(content).hexdigest()}
-        sdist = {"packagetype": "sdist", "filename": path.rpartition("/")[2], "url": services.base + path,
-                 "digests": digests, "requires_python": about.get("requires_python"), "yanked": about.get("yanked", False)}  # fmt: skip
+        sdist = {
+            "packagetype": "sdist",
+            "filename": path.rpartition("/")[2],
+            "url": services.base + path,
+            "digests": digests,
+            "requires_python": about.get("requires_python"),
+            "yanked": about.get("yanked", False),
+        }
         wheel = {**sdist, "packagetype": "bdist_wheel", "filename": f"{name}-{version}-py3-none-any.whl", "url": "x:y"}
         releases[version] = [wheel, sdist]
         one = {"info": {"name": name, "version": version, "requires_dist": about.get("requires_dist"), **info}}
         services.json(f"/pypi/{name}/{version}/json", {**one, "urls": releases[version]})
     last = list(versions)[-1]
-    about = {"name": name, "version": last, "requires_dist": versions[last].get("requires_dist"), "description": "x" * 99}
+    about = {
+        "name": name,
+        "version": last,
+        "requires_dist": versions[last].get("requires_dist"),
+        "description": "x" * 99,
+    }
     services.json(f"/pypi/{name}/json", {"info": {**about, **info}, "releases": releases, "urls": releases[last]})
 
 
-def go_module(services: Services, module: str, version: str, files: Mapping[str, bytes], proxy: str = "/goproxy") -> str:
+def go_module(
+    services: Services, module: str, version: str, files: Mapping[str, bytes], proxy: str = "/goproxy"
+) -> str:
     """A module of a proxy: its lines of go.sum (https://go.dev/ref/mod#go-sum-files), hashed here independently."""
     out = io.BytesIO()
     names = {f"{module}@{version}/{name}": content for name, content in files.items()}

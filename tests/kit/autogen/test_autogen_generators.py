@@ -9,7 +9,7 @@ import time
 from typing import Any
 
 import pytest
-from autogen_services import GitHub, Request, Services, pypi_project, sha, tarball
+from autogen_services import GitHub, Request, pypi_project, sha, tarball
 from conftest import Project
 
 
@@ -39,8 +39,8 @@ def test_github_releases(project: Project, github: GitHub) -> None:
     assert 'HOMEPAGE="https://github.com/me/foo"' in ebuild and 'LICENSE="MIT"' in ebuild
     assert f"/tarball/v1.10.0 -> foo-1.10.0-{short}.tar.gz" in ebuild
     content = project.services.files["/api/repos/me/foo/tarball/v1.10.0"]
-    expected = ["DIST", f"foo-1.10.0-{short}.tar.gz", str(len(content)), "BLAKE2B", hashlib.blake2b(content).hexdigest(),
-                "SHA512", hashlib.sha512(content).hexdigest()]  # fmt: skip
+    hashes = ["BLAKE2B", hashlib.blake2b(content).hexdigest(), "SHA512", hashlib.sha512(content).hexdigest()]
+    expected = ["DIST", f"foo-1.10.0-{short}.tar.gz", str(len(content)), *hashes]
     assert line_of(project, "foo", f"foo-1.10.0-{short}.tar.gz") == expected
     assert (project.root / f"work/downloads/foo-1.10.0-{short}.tar.gz").read_bytes() == content
     assert project.services.strange == []
@@ -73,7 +73,9 @@ def test_github_assets(project: Project, github: GitHub) -> None:
     project.spec(one("builtin-github", {"github": {"user": "me"}, "assets": wanted}))
     assert project.thin()["packages"][0]["distfiles"] == ["foo-1-amd64.tar.gz", "foo-1-arm64.tar.gz"]
     ebuild = project.ebuild("dev-util/foo/foo-1.ebuild")
-    assert f"amd64? ( {project.services.base}/download/me/foo/v1/foo-linux-amd64.tar.gz -> foo-1-amd64.tar.gz )" in ebuild
+    assert (
+        f"amd64? ( {project.services.base}/download/me/foo/v1/foo-linux-amd64.tar.gz -> foo-1-amd64.tar.gz )" in ebuild
+    )
     wanted[0]["matcher"] = "windows"
     project.spec(one("builtin-github", {"github": {"user": "me"}, "assets": wanted}))
     failed = project.thin()
@@ -111,7 +113,7 @@ def test_a_token_goes_to_its_host_and_into_no_message(project: Project, github: 
     spec = one("builtin-github", {"github": {"user": "me", "query": "tags"}})
     spec["one"]["packages"].append({"bad": {"github": {"user": "me", "query": "tags"}}})
     project.spec(spec)
-    ran = project.run("--thin", "--verbose")
+    ran = project.call("--thin", "--verbose")
     assert ran.status == 1 and "HTTP 401" in ran.err
     assert "s3cr3t" not in ran.out + ran.err
     tokens = {path: headers.get("Authorization") for _, path, headers in project.services.asked}
@@ -145,21 +147,28 @@ def test_rate_limit(project: Project, github: GitHub) -> None:
 
 def test_gitlab(project: Project) -> None:
     services, path = project.services, "/api/v4/projects/group%2Ffoo"
-    services.json(path, {"name": "Foo", "description": "d", "web_url": "https://h/foo", "http_url_to_repo": "https://h/foo.git"})
+    services.json(
+        path, {"name": "Foo", "description": "d", "web_url": "https://h/foo", "http_url_to_repo": "https://h/foo.git"}
+    )
     services.pages(f"{path}/repository/tags", [{"name": "v1.2", "commit": {"id": sha("1.2")}}])
     sources = [{"format": kind, "url": f"{services.base}/archive/foo.{kind}"} for kind in ("zip", "tar.gz", "tar.bz2")]
     release = {"name": "Release 1.2", "tag_name": "v1.2", "assets": {"sources": sources, "links": []}}
     services.pages(f"{path}/releases", [release])
     services.files["/archive/foo.tar.bz2"] = b"bz2"
     options = {"generator_opts": {"host": services.base}}
-    atom: dict[str, Any] = {"gitlab": {"user": "group"}, "transform": [{"kind": "string", "match": "Release ", "replace": ""}]}
+    atom: dict[str, Any] = {
+        "gitlab": {"user": "group"},
+        "transform": [{"kind": "string", "match": "Release ", "replace": ""}],
+    }
     project.spec(one("builtin-gitlab", atom, **options))
     short = sha("1.2")[:7]
     assert project.thin()["packages"][0]["distfiles"] == [f"foo-1.2-{short}.tar.bz2"]
-    services.files[f"/group/foo/-/archive/v1.2/foo-v1.2.tar.gz"] = b"tar"
+    services.files["/group/foo/-/archive/v1.2/foo-v1.2.tar.gz"] = b"tar"
     project.spec(one("builtin-gitlab", {"gitlab": {"user": "group", "query": "tags"}}, **options))
     assert project.thin()["packages"][0]["distfiles"] == [f"foo-1.2-{short}.tar.gz"]
-    assert f"{services.base}/group/foo/-/archive/v1.2/foo-v1.2.tar.gz ->" in project.ebuild("dev-util/foo/foo-1.2.ebuild")
+    assert f"{services.base}/group/foo/-/archive/v1.2/foo-v1.2.tar.gz ->" in project.ebuild(
+        "dev-util/foo/foo-1.2.ebuild"
+    )
     assert services.strange == []
 
 
@@ -167,7 +176,13 @@ def test_forgejo(project: Project) -> None:
     services, path = project.services, "/api/v1/repos/me/foo"
     services.json(path, {"full_name": "me/foo", "description": "d", "website": "https://foo.example", "clone_url": "u"})
     services.pages(f"{path}/tags", [{"name": "1.5", "commit": {"sha": sha("1.5")}, "tarball_url": "x"}], size="limit")
-    release = {"name": "", "tag_name": "1.5", "tarball_url": f"{services.base}/t.tar.gz", "draft": False, "prerelease": False}
+    release = {
+        "name": "",
+        "tag_name": "1.5",
+        "tarball_url": f"{services.base}/t.tar.gz",
+        "draft": False,
+        "prerelease": False,
+    }
     services.pages(f"{path}/releases", [release], size="limit")
     services.files["/t.tar.gz"] = b"t"
     atom = {"forgejo": {"user": "me", "per_page": 5}}
@@ -183,8 +198,8 @@ def test_forgejo(project: Project) -> None:
 @pytest.mark.parametrize("url", ["{base}/pub/", "{base}/pub"])
 def test_dirlisting(project: Project, href: str, url: str) -> None:
     base = project.services.base
-    page = f'<a href="../">up</a><a href="foo-1.9.tar.xz">9</a><a href="{href.format(base=base)}">10</a><a href="foo-2.0beta.tar.xz">b</a>'
-    page += '<a href="foo-9.tar.xz.sig">s</a><a>none</a><a href="file:///etc/foo-99.tar.xz">evil</a>'
+    links = ["../", "foo-1.9.tar.xz", href.format(base=base), "foo-2.0beta.tar.xz", "foo-9.tar.xz.sig"]
+    page = "<a>none</a>" + "".join(f'<a href="{link}">x</a>' for link in [*links, "file:///etc/foo-99.tar.xz"])
     project.services.files["/pub/"] = project.services.files["/pub"] = page.encode()
     project.services.files["/pub/foo-1.10.tar.xz"] = b"ten"
     transform = [{"kind": "regex", "match": r"^foo-(.*)\.tar\.xz$", "replace": "${1}"}]
@@ -200,7 +215,10 @@ def test_json(project: Project) -> None:
     base = project.services.base
     files = [{"filename": f"foo{v}.linux.tar.gz", "url": f"{base}/dl/foo{v}.linux.tar.gz", "kind": k}
              for v, k in (("1.21.1", "archive"), ("1.21.1", "installer"), ("1.9", "archive"))]  # fmt: skip
-    data = [{"version": "1.21.1", "stable": True, "n": 1.10, "files": files[:2]}, {"version": "1.9", "files": files[2:]}]
+    data = [
+        {"version": "1.21.1", "stable": True, "n": 1.10, "files": files[:2]},
+        {"version": "1.9", "files": files[2:]},
+    ]
     project.services.files["/dl/json?mode=foo"] = json.dumps(data).encode()
     project.services.files["/dl/foo1.21.1.linux.tar.gz"] = b"go"
     query = {
@@ -260,7 +278,9 @@ def test_noop_needs_versions(project: Project) -> None:
     project.spec(one("builtin-noop", {}))
     report = project.thin()
     assert report["packages"][0]["problems"][0]["code"] == "no-version"
-    project.spec("one:\n generator: builtin-noop\n defaults: {category: a}\n packages: [{foo: {vars: {versions: [1.10]}, template: templates/t.tmpl}}]\n")
+    project.spec(
+        "one:\n generator: builtin-noop\n defaults: {category: a}\n packages: [{foo: {vars: {versions: [1.10]}, template: templates/t.tmpl}}]\n"
+    )
     assert project.thin()["packages"][0]["version"] == "1.10", "a version is never a number"
 
 
