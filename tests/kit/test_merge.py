@@ -178,7 +178,7 @@ def test_half_written_manifests(world: World, spec: Path) -> None:
     ran, report = world.kit_run("merge", spec, "--push")
     assert ran.status == 1
     assert [p["code"] for p in report["problems"] if p["severity"] == "error"] == ["bad-manifest"]
-    assert [d["subject"] for d in report["delivered"]][0] == "dev-libs/missing-1"
+    assert next(d["subject"] for d in report["delivered"]) == "dev-libs/missing-1"
     tree.files["dev-libs/one/Manifest"] = whole
     tree.commit(core, "testing")
     target = Tree()
