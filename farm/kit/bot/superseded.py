@@ -93,6 +93,11 @@ def _bump_of(pull: Pull, branch: str) -> Cpv | None:
     return cpv if pull.head == bump_branch(cpv, branch) else None
 
 
+def bumps_of(pulls: Sequence[Pull], branch: str) -> list[tuple[Pull, Cpv]]:
+    """The pull requests that bring a version, with it."""
+    return [(pull, cpv) for pull in pulls if (cpv := _bump_of(pull, branch))]
+
+
 def _several(rules: Sequence[Rule]) -> set[str]:
     names = [rule.wanted.catpkg for rule in rules]
     return {name for name in names if names.count(name) > 1}
