@@ -40,6 +40,7 @@ def test_github_releases(project: Project, github: GitHub) -> None:
     assert f"/tarball/v1.10.0 -> foo-1.10.0-{short}.tar.gz" in ebuild
     content = project.services.files["/api/repos/me/foo/tarball/v1.10.0"]
     hashes = ["BLAKE2B", hashlib.blake2b(content).hexdigest(), "SHA512", hashlib.sha512(content).hexdigest()]
+    hashes = ["BLAKE2B", hashlib.blake2b(content).hexdigest(), "SHA512", hashlib.sha512(content).hexdigest()]
     expected = ["DIST", f"foo-1.10.0-{short}.tar.gz", str(len(content)), *hashes]
     assert line_of(project, "foo", f"foo-1.10.0-{short}.tar.gz") == expected
     assert (project.root / f"work/downloads/foo-1.10.0-{short}.tar.gz").read_bytes() == content
@@ -199,6 +200,7 @@ def test_forgejo(project: Project) -> None:
 def test_dirlisting(project: Project, href: str, url: str) -> None:
     base = project.services.base
     links = ["../", "foo-1.9.tar.xz", href.format(base=base), "foo-2.0beta.tar.xz", "foo-9.tar.xz.sig"]
+    links = ["../", "foo-1.9.tar.xz", href.format(base=base), "foo-2.0beta.tar.xz", "foo-9.tar.xz.sig"]
     page = "<a>none</a>" + "".join(f'<a href="{link}">x</a>' for link in [*links, "file:///etc/foo-99.tar.xz"])
     project.services.files["/pub/"] = project.services.files["/pub"] = page.encode()
     project.services.files["/pub/foo-1.10.tar.xz"] = b"ten"
@@ -278,9 +280,8 @@ def test_noop_needs_versions(project: Project) -> None:
     project.spec(one("builtin-noop", {}))
     report = project.thin()
     assert report["packages"][0]["problems"][0]["code"] == "no-version"
-    project.spec(
-        "one:\n generator: builtin-noop\n defaults: {category: a}\n packages: [{foo: {vars: {versions: [1.10]}, template: templates/t.tmpl}}]\n"
-    )
+    atom = "{vars: {versions: [1.10]}, template: templates/t.tmpl}"
+    project.spec(f"one:\n generator: builtin-noop\n defaults: {{category: a}}\n packages: [{{foo: {atom}}}]\n")
     assert project.thin()["packages"][0]["version"] == "1.10", "a version is never a number"
 
 
