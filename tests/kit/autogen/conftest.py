@@ -64,6 +64,7 @@ class Project:
         default_factory=lambda: {"name": "my-kit", "url": "https://example.org/my-kit", "branch": "main"}
     )
     env: dict[str, str] = dataclasses.field(default_factory=dict)
+    store: Path | None = None
 
     def write(self, name: str, text: str, mode: int = 0o644) -> Path:
         file = self.root / "specs" / name
@@ -87,7 +88,16 @@ class Project:
         """The command's words behind ``farm``."""
         kitfile = self.write("kit.yml", yaml.safe_dump({"target": self.target}))
         common = ["--specfile", str(self.root / "specs/spec.yml"), "--kitfile", str(kitfile)]
-        return ["kit", "autogen", *common, "--to", str(self.root / "work"), "--store", str(self.root / "store"), *words]
+        return [
+            "kit",
+            "autogen",
+            *common,
+            "--to",
+            str(self.root / "work"),
+            "--store",
+            str(self.store or self.root / "store"),
+            *words,
+        ]
 
     def command(self, *words: str) -> list[str]:
         """The command line, for a process of its own."""
