@@ -29,12 +29,13 @@ COMMANDS = {
     "wagon": ("farm.cli.wagon", "Make, verify, compare, prune and serve wagons (package repositories)."),
     "key": ("farm.cli.key", "Make, show and trust the keys that sign wagons."),
     "image": ("farm.cli.image", "Make, look at, write and boot SD card images of boards."),
+    "kit": ("farm.cli.kit", "Keep kits of ebuilds: merge, clean, generate, release."),
     "rootfs": ("farm.cli.rootfs", "Make root file systems, tarballs and images out of packages."),
     "metro": ("farm.cli.metro", "Run jobs of mark-devkit's metro."),
-    "mark-devkit": ("farm.cli.mark_devkit", "Stand in for mark-devkit, with its commands and flags."),
     "stage": ("farm.cli.stage", "Make, verify, list and prune stages: roots as tarballs and images."),
     "anise": ("farm.cli.anise", "Install and manage packages of wagons, with anise's (luet's) commands."),
     "anise-build": ("farm.cli.anise_build", "Stand in for anise-build (luet-build), with its commands and flags."),
+    "mark-devkit": ("farm.cli.mark_devkit", "Stand in for mark-devkit, with its commands and flags."),
 }
 """Name of a command → its module and what it is for."""
 

@@ -13,6 +13,9 @@ from farm.cli.pflag import switch
 COMMANDS = {
     "metro": ("farm.cli.metro", "Run jobs that make stage tarballs."),
     "diagnose": ("farm.cli.diagnose", "Show what comes out of templates."),
+    "autogen": ("farm.cli.kit_autogen", "Make ebuilds of what upstream released, and merge them."),
+    "autogen-thin": ("farm.cli.kit_autogen", "Make ebuilds of what upstream released in a folder."),
+    "kit": ("farm.cli.kit", "Keep kits: merge, clean, clone, bump-release, distfiles-sync."),
 }
 """Name of a command → its module and what it is for."""
 
@@ -23,5 +26,4 @@ COMMANDS = {
 @click.pass_context
 def mark_devkit(context: click.Context, /, config: Path | None, debug: bool) -> None:
     """Stand in for mark-devkit: alias mark-devkit="farm mark-devkit"."""
-    context.meta["mark-devkit.config"] = config
-    context.meta["mark-devkit.debug"] = debug
+    context.obj = {"config": config, "debug": debug}

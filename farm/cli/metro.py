@@ -119,7 +119,7 @@ def _check_config(context: click.Context, options: Mapping[str, Any]) -> None:
     """mark-devkit's configuration has nothing that a job needs; one that cannot be read is an error all the same."""
     from farm.cli.markconfig import read_config
 
-    given = options["config"] or context.meta.get("mark-devkit.config")
+    given = options["config"] or (context.obj or {}).get("config")
     read_config(Path(given) if given else None)
 
 

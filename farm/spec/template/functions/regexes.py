@@ -32,7 +32,8 @@ def _expanded(regex: Regex, replacement: str, text: str, spans: Spans) -> str:
     return _REFERENCE.sub(one, replacement)
 
 
-def _replaced(regex_text: str, text: str, replacement: str, literal: bool) -> str:
+def replaced(regex_text: str, text: str, replacement: str, literal: bool) -> str:
+    """Go's ReplaceAllString (``literal``: ReplaceAllLiteralString). Raises Fault."""
     regex = compile_regex(regex_text)
     parts, last, size = [], 0, 0
     for spans in regex.find_all(text):
@@ -92,11 +93,11 @@ define("mustRegexMatch", "string string", lambda regex, text: compile_regex(rege
 for _prefix in ("regex", "mustRegex"):
     define(_prefix + "Find", "string string", _found)
     define(_prefix + "FindAll", "string string int", _all)
-    define(_prefix + "ReplaceAll", "string string string", lambda regex, text, new: _replaced(regex, text, new, False))
+    define(_prefix + "ReplaceAll", "string string string", lambda regex, text, new: replaced(regex, text, new, False))
     define(
         _prefix + "ReplaceAllLiteral",
         "string string string",
-        lambda regex, text, new: _replaced(regex, text, new, True),
+        lambda regex, text, new: replaced(regex, text, new, True),
     )
     define(_prefix + "Split", "string string int", _split)
 define("regexQuoteMeta", "string", lambda text: _META.sub(lambda match: "\\" + match.group(), text))

@@ -1,0 +1,94 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""A git server, a forge, specifications, and ``farm kit`` as a test calls it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+from forge_server import ForgeServer
+from git_server import TOKEN, GitServer
+
+
+@dataclasses.dataclass
+class Ran:
+    """How a command ended."""
+
+    status: int
+    out: str
+    err: str
+
+    def json(self) -> Any:
+        """Its standard output as one document."""
+        return json.loads(self.out)
+
+
+@dataclasses.dataclass
+class World:
+    """Everything a run of the bot touches."""
+
+    folder: Path
+    git: GitServer
+    forge: ForgeServer
+
+    def url(self, name: str) -> str:
+        """The URL of a kit on the git server."""
+        return f"{self.git.url}/{self.forge.owner}/{name}.git"
+
+    def create(self, name: str) -> Path:
+        """Makes a kit's repository."""
+        return self.git.create(f"{self.forge.owner}/{name}")
+
+    def kit(self, name: str) -> Path:
+        """A kit's repository on the server."""
+        return self.git.root / self.forge.owner / f"{name}.git"
+
+    def branches(self, name: str) -> dict[str, str]:
+        """A kit's branches."""
+        return self.git.branches(f"{self.forge.owner}/{name}")
+
+    def spec(self, name: str, text: str) -> Path:
+        """Writes a specification; ``URL(kit)`` in it becomes a URL."""
+        import re
+
+        file = self.folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(re.sub(r"URL\(([\w.-]+)\)", lambda m: self.url(m[1]), text))
+        return file
+
+    def command(self, *words: object) -> list[str]:
+        """The command line."""
+        return [sys.executable, "-m", "farm", *map(str, words)]
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """A clean environment with the token."""
+        home = {"HOME": str(self.folder), "PATH": os.environ["PATH"], "XDG_CACHE_HOME": str(self.folder / "cache")}
+        return {**home, "GITHUB_TOKEN": TOKEN, "GITLAB_TOKEN": TOKEN, "FORGEJO_TOKEN": TOKEN, **more}
+
+    def run(self, *words: object, limit: float = 240, **env: str) -> Ran:
+        """Calls the farm in the world's folder."""
+        done = subprocess.run(
+            self.command(*words),
+            capture_output=True,
+            text=True,
+            cwd=self.folder,
+            env=self.environment(**env),
+            timeout=limit,
+        )
+        assert "Traceback" not in done.stderr, done.stderr
+        assert TOKEN not in done.stdout + done.stderr
+        return Ran(done.returncode, done.stdout, done.stderr)
+
+    def kit_run(self, command: str, spec: Path, *words: object, **env: str) -> tuple[Ran, dict[str, Any]]:
+        """``farm kit COMMAND --specfile SPEC --json …`` and its document ({} when there is none)."""
+        ran = self.run("kit", command, "--specfile", spec, "--json", *self.forge_words(), *words, **env)
+        return ran, json.loads(ran.out) if ran.out.startswith("{") else {}
+
+    def forge_words(self) -> list[str]:
+        """Options that point to the stand-in."""
+        return ["--forge", self.forge.kind, "--forge-api", self.forge.api]
