@@ -52,7 +52,7 @@ def build(plain: bool, **options: object) -> None:
     plan = session.plan()
     print_problems(plan.problems)
     with session.store:
-        summary = run(session, plan, _screen(session.json, plain))
+        summary = run(session, plan, screen_of(session.json, plain))
         packages = deliver(plan, summary, session)
         if session.settings.destination:
             from farm.cli.beside import write_beside
@@ -83,7 +83,8 @@ def run(session: Session, plan: Plan, screen: Screen) -> Summary:
         return run_plan(plan, session.store, runner, journal, options, [screen], cancel)
 
 
-def _screen(lines: bool, plain: bool) -> Screen:
+def screen_of(lines: bool, plain: bool) -> Screen:
+    """What shows a run: JSON ``lines``, plain lines, or the live view where there is a terminal for it."""
     if lines:
         from farm.cli.screen.lines import JsonScreen
 

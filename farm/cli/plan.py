@@ -32,12 +32,13 @@ def plan(verbose: bool, **options: object) -> None:
         print_json({"targets": list(made.targets), "nodes": nodes, "problems": [p.to_json() for p in made.problems]})
     else:
         print_problems(made.problems)
-        for line in _lines(found.values(), verbose):
+        for line in lines_of(found.values(), verbose):
             click.echo(line)
     raise SystemExit(1 if made.problems else 0)
 
 
-def _lines(found: Iterable[Forecast], verbose: bool) -> Iterable[str]:
+def lines_of(found: Iterable[Forecast], verbose: bool) -> Iterable[str]:
+    """One line for each node that is not cached (``verbose``: for all), and one with the numbers."""
     counts: Counter[str] = Counter()
     for entry in found:
         counts[entry.fate] += 1

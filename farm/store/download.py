@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import errno
 import subprocess
 import threading
@@ -35,15 +36,17 @@ def download(
     *,
     headers: Mapping[str, str] | None = None,
     insecure: bool = False,
+    limit: int | None = None,
 ) -> None:
     """One try to make ``part`` hold what ``url`` has; what ``part`` already holds is continued where that can be.
 
-    ``headers`` go with an HTTP request; with ``insecure``, whatever certificate the server has is taken.
-    FarmError ``download-failed`` (``transient`` when another try may help), ``cancelled``.
+    ``headers`` go with an HTTP request; with ``insecure``, whatever certificate the server has is taken. More than
+    ``limit`` bytes of HTTP are refused. FarmError ``download-failed`` (``transient`` when another try may help),
+    ``cancelled``.
     """
     scheme = urllib.parse.urlsplit(url).scheme
     if scheme in ("http", "https"):
-        _http(url, part, cancel, say, headers or {}, insecure)
+        _http(url, part, cancel, say, _Wishes(headers or {}, insecure, limit))
     elif scheme == "file":
         _copy(url, part)
     else:
@@ -90,23 +93,34 @@ def _copy(url: str, part: Path) -> None:
         raise error("download-failed", fault.strerror or str(fault)) from fault
 
 
-def _http(url: str, part: Path, cancel: threading.Event, say: Say, extra: Mapping[str, str], insecure: bool) -> None:
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Wishes:
+    """How a file is asked for, and how many bytes of it are taken."""
+
+    headers: Mapping[str, str]
+    insecure: bool
+    limit: int | None
+
+
+def _http(url: str, part: Path, cancel: threading.Event, say: Say, wishes: _Wishes) -> None:
     import requests
     import urllib3
 
     start = part.stat().st_size if part.exists() else 0
-    headers = {"Accept-Encoding": "identity", "User-Agent": "farm", **extra}
+    headers = {"Accept-Encoding": "identity", "User-Agent": "farm", **wishes.headers}
     headers |= {"Range": f"bytes={start}-"} if start else {}
     try:
-        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT, verify=not insecure) as response:
-            _take(response, part, start, cancel, say)
+        with requests.get(url, headers=headers, stream=True, timeout=_TIMEOUT, verify=not wishes.insecure) as response:
+            _take(response, part, start, cancel, say, wishes.limit)
     except (requests.ConnectionError, requests.Timeout, urllib3.exceptions.HTTPError) as fault:
         raise error("download-failed", _reason(fault), transient=not _is_name_error(fault)) from fault
     except requests.RequestException as fault:
         raise error("download-failed", str(fault)) from fault
 
 
-def _take(response: requests.Response, part: Path, start: int, cancel: threading.Event, say: Say) -> None:
+def _take(
+    response: requests.Response, part: Path, start: int, cancel: threading.Event, say: Say, limit: int | None
+) -> None:
     if response.status_code == 416:
         part.unlink(missing_ok=True)
         raise error("download-failed", "what was there of the file is longer than the file", transient=True)
@@ -120,9 +134,27 @@ def _take(response: requests.Response, part: Path, start: int, cancel: threading
     with open(part, "r+b" if start else "wb") as out:
         out.seek(start)
         out.truncate()
-        done = _pour(response.raw, out, start, total, cancel, say)
+        done = _pour(response.raw, _Bounded(out, start, limit, total), start, total, cancel, say)
     if total is not None and done < total:
         raise error("download-failed", f"the connection ended after {done} of {total} bytes", transient=True)
+
+
+class _Bounded:
+    """A file that takes no more than a limit. FarmError ``download-failed``, at once when that is known before."""
+
+    def __init__(self, out: Any, done: int, limit: int | None, total: int | None) -> None:
+        self._out, self._done, self._limit = out, done, limit
+        self._check(total or 0)
+
+    def write(self, data: bytes) -> None:
+        """Writes, or refuses."""
+        self._check(self._done + len(data))
+        self._out.write(data)
+        self._done += len(data)
+
+    def _check(self, size: int) -> None:
+        if self._limit is not None and size > self._limit:
+            raise error("download-failed", f"the file is larger than {self._limit >> 20} MiB")
 
 
 def _continues(response: requests.Response, start: int) -> bool:
