@@ -13,7 +13,7 @@ import json
 import re
 import threading
 import urllib.parse
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
@@ -81,22 +81,24 @@ class ReleaseForge:
             tag = urllib.parse.unquote(rest.removeprefix("releases/tags/"))
             return _json({"tag_name": tag}) if tag in project.tags else _missing()
         if rest == "tags":
-            return self._page([{"name": tag, "commit": {}} for tag in project.tags], match[0], query)
+            return self._page(project.tags, lambda tag: {"name": tag, "commit": {}}, match[0], query)
         if rest == "git/matching-refs/tags/":
-            return self._page([{"ref": f"refs/tags/{tag}"} for tag in project.tags], match[0], query)
+            return self._page(project.tags, lambda tag: {"ref": f"refs/tags/{tag}"}, match[0], query)
         if rest.startswith("commits/") and not query:
             head = project.heads.get(urllib.parse.unquote(rest.removeprefix("commits/")))
             return _json({"sha": head[0], "commit": {"committer": {"date": head[1]}}}) if head else _missing()
         return _missing()
 
-    def _page(self, items: list[Any], path: str, query: dict[str, list[str]]) -> tuple[int, dict[str, str], bytes]:
+    def _page(
+        self, tags: list[str], item: Callable[[str], Any], path: str, query: dict[str, list[str]]
+    ) -> tuple[int, dict[str, str], bytes]:
         """One page, with a Link header to the next, as GitHub has it."""
         if set(query) - {"per_page", "page"}:
             return 422, {}, b"{}"
         size, page = min(int(query.get("per_page", ["30"])[0]), 100), int(query.get("page", ["1"])[0])
-        part = items[(page - 1) * size : page * size]
+        part = [item(tag) for tag in tags[(page - 1) * size : page * size]]
         extra = {}
-        if page * size < len(items):
+        if page * size < len(tags):
             extra["Link"] = f'<{self.next_host}{path}?per_page={size}&page={page + 1}>; rel="next"'
         status, _, body = _json(part)
         return status, extra, body
