@@ -16,7 +16,9 @@ from farm.spec.problem import Place
 from farm.spec.specdigest import spec_digest
 
 
-def package(name: str, version: str = "1.0", *requires: str, build: dict[str, Any] | None = None, **keys: Any) -> Package:
+def package(
+    name: str, version: str = "1.0", *requires: str, build: dict[str, Any] | None = None, **keys: Any
+) -> Package:
     """A package that is built upon others."""
     needed = [{"category": "c", "name": one.partition("@")[0], "version": one.partition("@")[2]} for one in requires]
     data = {"category": "c", "name": name, "version": version, **keys}

@@ -18,7 +18,9 @@ from farm.spec.problem import FarmError
 def server() -> Iterator[ReleaseForge]:
     """A forge with one project."""
     with release_forge.serving() as made:
-        made.projects["o/r"] = Project([f"v{i}" for i in range(250)], "v7", {"HEAD": ("c0ffee", "2026-11-27T10:00:00Z")})
+        made.projects["o/r"] = Project(
+            [f"v{i}" for i in range(250)], "v7", {"HEAD": ("c0ffee", "2026-11-27T10:00:00Z")}
+        )
         yield made
 
 

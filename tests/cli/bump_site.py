@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import io
-import json
 import os
 import subprocess
 import sys
@@ -16,6 +15,23 @@ from typing import Any
 import zstandard
 from farm_command import Farm, Ran
 
+GREET = """# who
+name: greet
+category: lib
+version: "1.0"   # upstream's
+labels:
+  github.owner: "o"
+  github.repo: greet
+  autobump.revdeps: "true"
+  package.version: 1.0
+"""
+META = """packages:
+- {category: meta, name: one, version: 0.20201209, labels: {github.owner: o, github.repo: one}}
+- category: meta   # the second
+  name: two
+  version: '3'
+"""
+
 
 class Site:
     """``tree`` is a git repository; ``wagon`` the folder of its wagon; ``forge`` the API's URL."""
@@ -26,7 +42,15 @@ class Site:
         self.wagon = folder / "wagon"
         self.out = folder / "out"
         self.forge = forge
-        self.git("init", "-q", "-b", "main")
+        if not (self.tree / ".git").exists():
+            self.git("init", "-q", "-b", "main")
+
+    def copy(self, folder: Path, forge: str) -> Site:
+        """The same in another folder, as if all had been done there."""
+        for part in (self.tree, self.farm.store, self.wagon, self.out):
+            subprocess.run(["cp", "-a", str(part), str(folder / part.name)], check=True)
+        farm = Farm(folder / self.tree.name, folder / self.farm.store.name, self.farm.root)
+        return Site(farm, folder, forge)
 
     def spec(self, name: str, definition: str, build: str, *, kind: str = "definition") -> None:
         """Writes a spec's folder."""
@@ -55,9 +79,7 @@ class Site:
         given = ["--wagon", str(self.wagon)] if wagon else []
         return ["bump", "--forge", self.forge, "--plain", *given, *(["--json"] if json else []), *words]
 
-    def call(
-        self, *words: str, wagon: bool = True, json: bool = True, more: Sequence[str] = (), **env: str
-    ) -> Ran:
+    def call(self, *words: str, wagon: bool = True, json: bool = True, more: Sequence[str] = (), **env: str) -> Ran:
         """Calls the command."""
         return self._run([*self.command(*words, wagon=wagon, json=json), *more], **env)
 
@@ -71,7 +93,9 @@ class Site:
 
     def environ(self, **env: str) -> dict[str, str]:
         """The environment of a call."""
-        who = {f"GIT_{w}_{k}": v for w in ("AUTHOR", "COMMITTER") for k, v in (("NAME", "n"), ("EMAIL", "e@example.org"))}
+        who = {
+            f"GIT_{w}_{k}": v for w in ("AUTHOR", "COMMITTER") for k, v in (("NAME", "n"), ("EMAIL", "e@example.org"))
+        }
         known = {"HOME": str(self.farm.store.parent), "FARM_STORE": str(self.farm.store), "GIT_CONFIG_NOSYSTEM": "1"}
         return {**os.environ, **who, **known, **env}
 
@@ -126,6 +150,16 @@ class Site:
         return Ran(done.returncode, done.stdout, done.stderr)
 
 
-def lines(text: str) -> list[Any]:
-    """JSON lines."""
-    return [json.loads(line) for line in text.splitlines()]
+def make_site(farm: Farm, folder: Path) -> Site:
+    """A tree with lib/greet, app/greeter upon it, and a collection of two; all published."""
+    site = Site(farm, folder, "")
+    site.spec("lib/greet", GREET, "image: box\nsteps: [echo greet $PACKAGE_VERSION >/greet]\n")
+    site.spec(
+        "app/greeter",
+        "name: greeter\ncategory: app\nversion: 2.0+3\n",
+        'requires: [{category: lib, name: greet, version: ">=1"}]\nsteps: [cp /greet /greeter]\n',
+    )
+    build = "image: box\nsteps: [echo {{ .Values.name }} {{ .Values.version }} >/{{ .Values.name }}]\n"
+    site.spec("meta", META, build, kind="collection")
+    site.publish()
+    return site

@@ -3,54 +3,15 @@
 
 from __future__ import annotations
 
-import json
 import os
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
-import release_forge
 from bump_site import Site
-from farm_command import Farm
-from release_forge import Project, ReleaseForge
+from release_forge import ReleaseForge
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="builds in the sandbox as root")
-
-
-@pytest.fixture
-def forge() -> Iterator[ReleaseForge]:
-    """A forge on loopback."""
-    with release_forge.serving() as made:
-        yield made
-
-
-@pytest.fixture
-def site(farm: Farm, tmp_path: Path, forge: ReleaseForge) -> Site:
-    """A tree in git: lib/greet, app/greeter upon it, and a collection; all published."""
-    site = Site(farm, tmp_path, forge.base)
-    site.spec(
-        "lib/greet",
-        '# who\nname: greet\ncategory: lib\nversion: "1.0"   # upstream\'s\nlabels:\n  github.owner: "o"\n'
-        '  github.repo: greet\n  autobump.revdeps: "true"\n  package.version: 1.0\n',
-        "image: box\nsteps: [echo greet $PACKAGE_VERSION >/greet]\n",
-    )
-    site.spec(
-        "app/greeter",
-        "name: greeter\ncategory: app\nversion: 2.0+3\n",
-        'requires: [{category: lib, name: greet, version: ">=1"}]\nsteps: [cp /greet /greeter]\n',
-    )
-    site.spec(
-        "meta",
-        "packages:\n- {category: meta, name: one, version: 0.20201209, labels: {github.owner: o, github.repo: one}}\n"
-        "- category: meta   # the second\n  name: two\n  version: '3'\n",
-        "image: box\nsteps: [echo {{ .Values.name }} {{ .Values.version }} >/{{ .Values.name }}]\n",
-        kind="collection",
-    )
-    forge.projects = {"o/greet": Project(["v0.9", "v1.0"]), "o/one": Project(["0.20201209"])}
-    site.publish()
-    return site
 
 
 def test_nothing_new(site: Site, forge: ReleaseForge) -> None:
@@ -78,7 +39,9 @@ def test_a_new_version_and_what_is_built_upon_it(site: Site, forge: ReleaseForge
     changed = {name for name in after if after[name] != before[name]}
     assert changed == {"app/greeter/definition.yaml", "lib/greet/definition.yaml", "meta/collection.yaml"}
     text = before["lib/greet/definition.yaml"]
-    wanted = text.replace('version: "1.0"   #', 'version: "1.1"   #').replace("package.version: 1.0", 'package.version: "1.1"')
+    wanted = text.replace('version: "1.0"   #', 'version: "1.1"   #').replace(
+        "package.version: 1.0", 'package.version: "1.1"'
+    )
     assert after["lib/greet/definition.yaml"] == wanted
     assert after["meta/collection.yaml"] == before["meta/collection.yaml"].replace("0.20201209", '"0.20261127"')
     assert site.published() == {"lib/greet-1.1", "app/greeter-2.0+4", "meta/one-0.20261127", "meta/two-3"}
@@ -207,13 +170,18 @@ def test_for_people(site: Site, forge: ReleaseForge) -> None:
 
 
 def _git_head(folder: Path) -> str:
-    return subprocess.run(["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True).stdout.strip()
+    return subprocess.run(
+        ["git", "rev-parse", "HEAD"], cwd=folder, capture_output=True, text=True, check=True
+    ).stdout.strip()
 
 
 def test_git_remotes(site: Site, tmp_path: Path) -> None:
     remote = tmp_path / "remote"
     remote.mkdir()
-    environ = {**os.environ, **{f"GIT_{who}_{key}": "x" for who in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}}
+    environ = {
+        **os.environ,
+        **{f"GIT_{who}_{key}": "x" for who in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")},
+    }
     for words in (["init", "-q", "-b", "main"], ["commit", "-q", "--allow-empty", "-m", "x"], ["tag", "4.0"]):
         subprocess.run(["git", *words], cwd=remote, check=True, env=environ)
     two = "- category: meta   # the second\n  name: two\n  version: '3'\n"
@@ -221,7 +189,7 @@ def test_git_remotes(site: Site, tmp_path: Path) -> None:
     site.spec(
         "app/head",
         f'name: head\ncategory: app\nversion: "0.20200101"\nlabels: {{autobump.strategy: git_hash, git.hash: "", git.url: {remote}}}\n',
-        "image: box\nsteps: [echo {{ index .Values.labels \"git.hash\" }} >/head]\n",
+        'image: box\nsteps: [echo {{ index .Values.labels "git.hash" }} >/head]\n',
     )
     done = site.bump(SOURCE_DATE_EPOCH="1795000000")
     assert [(m["package"], m["to"]) for m in done["moves"]] == [("app/head", "0.20261118"), ("meta/two", "4.0")]
@@ -230,8 +198,3 @@ def test_git_remotes(site: Site, tmp_path: Path) -> None:
     subprocess.run(["git", "commit", "-q", "--allow-empty", "-m", "y"], cwd=remote, check=True, env=environ)
     done = site.bump(SOURCE_DATE_EPOCH="1795000000")
     assert [(m["package"], m["to"]) for m in done["moves"]] == [("app/head", "0.20261118+1")]
-
-
-def document(text: str) -> Any:
-    """A JSON document."""
-    return json.loads(text)
