@@ -75,13 +75,12 @@ class Changes:
 
     def staged(self) -> dict[str, str]:
         """For each spec's folder with a change a copy of it that has it (see `farm.spec.load.load`)."""
-        found = {}
+        found: dict[str, str] = {}
         for change in self.files():
             folder = str(change.path.parent)
-            copy = self._copy(folder)
-            target = copy / change.path.name
-            target.write_bytes(change.content)
-            found[folder] = str(copy)
+            if folder not in found:
+                found[folder] = str(self._copy(folder))
+            Path(found[folder], change.path.name).write_bytes(change.content)
         return found
 
     def _original(self, file: Path) -> bytes:

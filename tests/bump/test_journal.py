@@ -83,6 +83,7 @@ def test_changes_can_be_taken_back(tmp_path: Path) -> None:
     staged = Path(changes.staged()[str(spec)])
     assert sorted(path.name for path in staged.iterdir()) == ["build.yaml", "definition.yaml", "link", "patches"]
     assert (staged / "definition.yaml").read_text() == "x12\n"
+    assert (staged / "build.yaml").read_text() == "x3"
     changes.take_back([TWO])
     assert [change.content for change in changes.files()] == [b"x1"]
     assert (Path(changes.staged()[str(spec)]) / "build.yaml").read_text() == "x"

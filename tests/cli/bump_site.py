@@ -68,7 +68,7 @@ class Site:
     def publish(self) -> None:
         """Commits and builds all of the tree, and makes (or makes anew) the wagon out of it, at revision 1."""
         self.git("add", "-A")
-        self.git("commit", "-q", "-m", "by hand")
+        self.git("commit", "-q", "--allow-empty", "-m", "by hand")
         assert self.farm.build("--all", "--destination", str(self.out))["status"] == 0
         words = ["create", "-o", str(self.wagon), "--packages", str(self.out), "--name", "w", "--reset-revision"]
         ran = self._run(["wagon", *words])

@@ -81,8 +81,7 @@ def _killed_at(published: Site, news: ReleaseForge, folder: Path, number: int, w
 
 
 def test_killed_while_it_builds(site: Site, news: ReleaseForge) -> None:
-    site.replace("lib/greet/build.yaml", "steps: [", "steps: [sleep 3, ")
-    site.git("commit", "-qam", "slower")
+    site.replace("lib/greet/build.yaml", "steps: [", "steps: [sleep 1, ")
     site.publish()
     command = [sys.executable, "-m", "farm", *site.command(*WHO)]
     with subprocess.Popen(command, cwd=site.tree, env=site.environ(), stderr=subprocess.PIPE, text=True) as process:
@@ -90,6 +89,7 @@ def test_killed_while_it_builds(site: Site, news: ReleaseForge) -> None:
         for line in process.stderr:
             if "start   lib/greet" in line:
                 break
+        process.send_signal(signal.SIGSTOP)
         second = site.call(*WHO)
         assert second.status == 1 and "[tree-busy]" in second.err
         process.kill()

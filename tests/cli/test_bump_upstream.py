@@ -106,7 +106,7 @@ def test_the_sha256_of_a_new_source_is_written_where_the_old_one_stood(
     site.publish()
     forge.projects["o/greet"].tags += ["v1.1"]
     done = site.bump()
-    assert (done["status"], [m["to"] for m in done["moves"]]) == (0, ["1.1"])
+    assert (done["status"], [m["to"] for m in done["moves"]]) == (0, ["1.1"]), done["problems"]
     assert site.content("lib/greet-1.1", "greet") == "new"
     file = "lib/greet/build.yaml" if place == "build" else "lib/greet/definition.yaml"
     assert f"sha256: {sha256(b'new')}" in site.files()[file].replace('"', "")
@@ -129,5 +129,5 @@ def test_sources_that_cannot_be_pinned_keep_the_old_version(site: Site, forge: R
     done = site.bump()
     assert (done["status"], done["moves"]) == (1, [])
     codes = {(p["code"], p["package"]) for p in done["problems"]}
-    assert codes >= {("source-unavailable", "c/gone-2"), ("pin-elsewhere", "c/two-1")}
+    assert codes == {("source-unavailable", "c/gone-2"), ("pin-elsewhere", "c/two-1")}
     assert site.dirty() == ""
