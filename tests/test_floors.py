@@ -21,6 +21,7 @@ FLOORS = {
     "image": 5,
     "wagon": 5,
     "kit": 5,
+    "bump": 5,
     "publish": 6,
     "web": 6,
     "client": 6,

@@ -16,6 +16,7 @@ def write_beside(packages: Sequence[Delivered], plan: Plan, session: Session) ->
     """Writes ``<fingerprint>.metadata.yaml``, ``.cdx.json`` and ``.provenance.json`` for packages in a destination."""
     from farm.engine.origin import origins
     from farm.engine.sbom import sbom
+    from farm.spec.specdigest import spec_digest
     from farm.wagon.provenance import provenance
 
     describe(packages, session.tree, session.stated_platform())
@@ -27,5 +28,5 @@ def write_beside(packages: Sequence[Delivered], plan: Plan, session: Session) ->
             continue
         stem = delivered.file.with_name(package.id.fingerprint)
         write_whole(stem.with_name(f"{stem.name}.cdx.json"), sbom(package, origin, delivered.sha256))
-        statement = provenance(origin, delivered.file.name, delivered.sha256)
+        statement = provenance(origin, delivered.file.name, delivered.sha256, spec_digest(package))
         write_whole(stem.with_name(f"{stem.name}.provenance.json"), statement)

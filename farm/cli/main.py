@@ -26,6 +26,7 @@ COMMANDS = {
     "df": ("farm.cli.storage", "Show what the store holds."),
     "gc": ("farm.cli.storage", "Remove what was not used for longest from the store."),
     "verify": ("farm.cli.storage", "Check everything in the store against its digest."),
+    "bump": ("farm.cli.bump", "Raise versions, build what follows and publish it: the daily run."),
     "wagon": ("farm.cli.wagon", "Make, verify, compare, prune and serve wagons (package repositories)."),
     "key": ("farm.cli.key", "Make, show and trust the keys that sign wagons."),
     "image": ("farm.cli.image", "Make, look at, write and boot SD card images of boards."),

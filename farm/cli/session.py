@@ -99,6 +99,7 @@ class Session:
     json: bool = False
     cross: bool = True
     accelerate: bool = True
+    staged: Mapping[str, str] = dataclasses.field(default_factory=dict)
 
     @classmethod
     def of(cls, options: Mapping[str, Any]) -> Session:
@@ -120,7 +121,20 @@ class Session:
         """All packages of all trees."""
         from farm.spec.load import load
 
-        return load(self.settings.trees, self.settings.values, cache=self.settings.store / "trees")
+        cache = self.settings.store / "trees"
+        return load(self.settings.trees, self.settings.values, cache=cache, staged=self.staged)
+
+    def with_settings(self, settings: Settings) -> Session:
+        """The same session with other settings (of the same trees and store)."""
+        other = dataclasses.replace(self, settings=settings)
+        other.__dict__["store"] = self.store
+        return other
+
+    def with_staged(self, staged: Mapping[str, str]) -> Session:
+        """The same session on the trees with other folders in place of some (see `load`), and on the same store."""
+        other = dataclasses.replace(self, staged=staged)
+        other.__dict__["store"] = self.store
+        return other
 
     def stated_platform(self) -> str:
         """The platform that packages tell they are for: not when it is the usual one and nobody asked for it."""
@@ -165,7 +179,7 @@ class Session:
         compression = settings.compression
         if compression not in ("none", "gzip", "zstd"):
             raise error("bad-compression", f"{compression!r} is no compression", hint="write none, gzip or zstd")
-        images = _images(settings)
+        images = images_of(settings)
         options = Options(
             platform or settings.platform,
             settings.network,
@@ -199,7 +213,8 @@ class Session:
         return find_targets(self.tree, self.targets)
 
 
-def _images(settings: Settings) -> Images:
+def images_of(settings: Settings) -> Images:
+    """What ``image:`` and names of seeds mean with these settings."""
     from farm.plan.images import Images, seed_of
 
     seeds = {name: seed_of(seed) for name, seed in settings.seeds.items()}

@@ -35,6 +35,7 @@ from farm.plan.shell import shell_text
 from farm.spec.assignment import assignment
 from farm.spec.model import Build, CopyFrom, Package, Requirement, Source, Tree
 from farm.spec.problem import FarmError, Place, Problem
+from farm.spec.specdigest import SPEC_FILES
 
 Compression = Literal["none", "gzip", "zstd"]
 
@@ -44,9 +45,6 @@ PRESET = (
     ("SOURCE_DATE_EPOCH", str(EPOCH)),
 )
 """What every job's environment starts from."""
-
-SPEC_FILES = ("definition.yaml", "build.yaml", "collection.yaml", "finalize.yaml")
-"""Left out of a job's root, and so of its key, unless one of its commands names them."""
 
 SUFFIX = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 T = TypeVar("T")

@@ -7,7 +7,7 @@ import contextlib
 import gc
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -21,13 +21,20 @@ from farm.spec.values import read_value_files
 from farm.spec.yamltext import decode
 
 
-def load(trees: Sequence[Path], values: Sequence[Path] = (), *, cache: Path | None = None) -> Tree:
+def load(
+    trees: Sequence[Path],
+    values: Sequence[Path] = (),
+    *,
+    cache: Path | None = None,
+    staged: Mapping[str, str] | None = None,
+) -> Tree:
     """Loads all packages of ``trees``, rendered with the value files ``values``.
 
     A package that is defined twice is taken from the first tree (in one tree: from the first folder). What is wrong
     with a package is in ``Tree.problems`` and stops nothing else. Only what concerns all of them raises FarmError:
     a tree that is not there (``missing-tree``), and value files that cannot be read. ``cache`` is a folder for the
-    parsed trees; None: everything is read.
+    parsed trees; None: everything is read. ``staged`` has for folders of specs (absolute paths) other folders that are
+    read in their place: how the tree will be once what they hold is written back.
     """
     roots = _roots(trees)
     files = [file.absolute() for file in values]
@@ -37,7 +44,7 @@ def load(trees: Sequence[Path], values: Sequence[Path] = (), *, cache: Path | No
     context = json.dumps([data, shared], sort_keys=True).encode()
     with _without_gc():
         kept = Cache(cache, [*roots, *map(str, files)], context)
-        assembly = _Assembly(problems)
+        assembly = _Assembly(problems, staged or {})
         for root in roots:
             reader = Reader(data, shared[root])
             for folder in scan(root, problems):
@@ -50,10 +57,11 @@ def load(trees: Sequence[Path], values: Sequence[Path] = (), *, cache: Path | No
 class _Assembly:
     """Packages by identity; the first one wins."""
 
-    def __init__(self, problems: list[Problem]) -> None:
+    def __init__(self, problems: list[Problem], staged: Mapping[str, str]) -> None:
         self.packages: dict[PackageId, Package] = {}
         self.duplicates: list[Duplicate] = []
         self.problems = problems
+        self.staged = staged
         self.owners: dict[PackageId, str] = {}
         self.seen: set[str] = set()
 
@@ -66,8 +74,11 @@ class _Assembly:
         if record is None:
             record = reader.read(folder)
             cache.put(folder, record)
+        place = self.staged.get(folder.path, folder.path)
+        if place != folder.path:
+            record = _read_staged(place, folder.path, reader)
         self.problems += map(_problem, record["problems"])
-        files = tuple(_file(folder.path, item) for item in record["files"])
+        files = tuple(_file(place, item) for item in record["files"])
         for item in record["packages"]:
             self._put(root, _package(item, files, folder.path))
 
@@ -78,6 +89,20 @@ class _Assembly:
             return
         same_tree = self.owners[package.id] == root
         self.duplicates.append(Duplicate(package.id, first.place, package.place, same_tree))
+
+
+def _read_staged(place: str, path: str, reader: Reader) -> Record:
+    """The record of the folder ``path`` as it is in ``place``. What people are shown are places in ``path``."""
+    problems: list[Problem] = []
+    folders = scan(place, problems)
+    if problems:
+        raise FarmError(problems)
+    record = reader.read(folders[0])
+    for shown in (item["place"] for item in record["problems"] if item["place"]):
+        shown["file"] = path + shown["file"].removeprefix(place)
+    for package in record["packages"]:
+        package["place"][0] = path + package["place"][0].removeprefix(place)
+    return record
 
 
 def _roots(trees: Sequence[Path]) -> list[str]:

@@ -16,10 +16,11 @@ BUILD_TYPE = "urn:farm:job:v1"
 BUILDER = "urn:farm:builder"
 
 
-def provenance(origin: Origin, file: str, sha256: str) -> bytes:
-    """The statement for the tarball called ``file``."""
+def provenance(origin: Origin, file: str, sha256: str, spec: str = "") -> bytes:
+    """The statement for the tarball called ``file``; ``spec`` is the digest of its spec (`farm.spec.specdigest`)."""
     internal = {"packKey": origin.pack_key, "network": origin.network}
     internal |= {"jobKey": origin.key} if origin.key else {}
+    internal |= {"specDigest": spec} if spec else {}
     definition = {
         "buildType": BUILD_TYPE,
         "externalParameters": {"package": origin.package, "platform": origin.platform},
@@ -34,6 +35,15 @@ def provenance(origin: Origin, file: str, sha256: str) -> bytes:
         "predicate": {"buildDefinition": definition, "runDetails": run},
     }
     return json.dumps(statement, indent=1, ensure_ascii=False).encode() + b"\n"
+
+
+def spec_of(statement: bytes) -> str | None:
+    """The digest of the spec that a statement tells; None when it tells none, or is no statement of ours."""
+    try:
+        found = json.loads(statement)["predicate"]["buildDefinition"]["internalParameters"]["specDigest"]
+    except (ValueError, KeyError, TypeError, RecursionError):
+        return None
+    return found if isinstance(found, str) else None
 
 
 def _descriptor(material: Material) -> dict[str, Any]:

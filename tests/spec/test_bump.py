@@ -75,3 +75,54 @@ def test_refused(text: str, version: str | None, code: str) -> None:
     with pytest.raises(FarmError) as caught:
         bump_definition(text, "definition.yaml", version)
     assert caught.value.code == code
+
+
+COLLECTION = """# both
+packages:
+- {category: lib, name: a, version: 1.0}   # first
+- category: lib
+  name: b
+  version: &v '2.0'
+  labels:
+    package.version: "2.0"   # without the build
+    autobump.hook: |
+      echo 2.0
+- &third
+  category: lib
+  name: c
+  version: 3.0
+  labels: {package.version: 3.0, same: *v}
+"""
+
+
+def test_one_entry_of_a_collection() -> None:
+    found = bump_definition(COLLECTION, "collection.yaml", entry=0)
+    assert found.text == COLLECTION.replace("version: 1.0}", 'version: "1.0+1"}')
+    assert str(found.id) == "lib/a-1.0+1"
+    found = bump_definition(COLLECTION, "collection.yaml", "3.1", entry=2, labels={"package.version": "3.1"})
+    wanted = COLLECTION.replace("version: 3.0\n", 'version: "3.1"\n').replace("version: 3.0,", 'version: "3.1",')
+    assert found.text == wanted
+
+
+def test_an_anchor_stays_and_what_stands_in_two_places_is_refused() -> None:
+    alone = COLLECTION.replace(", same: *v", "")
+    found = bump_definition(alone, "collection.yaml", "2.1", entry=1, labels={"autobump.hook": 'echo "2"'})
+    assert "version: &v '2.1'\n" in found.text
+    assert '    autobump.hook: "echo \\"2\\""\n- &third' in found.text
+    with pytest.raises(FarmError) as caught:
+        bump_definition(COLLECTION, "collection.yaml", "2.1", entry=1)
+    assert caught.value.code == "cannot-edit"
+
+
+def test_line_ends_and_a_byte_order_mark_stay() -> None:
+    text = "\ufeffname: a\r\ncategory: b\r\nversion: 1.0 # x\r\n"
+    assert bump_definition(text, "definition.yaml").text == text.replace("1.0", '"1.0+1"')
+
+
+@pytest.mark.parametrize(
+    ("labels", "entry", "code"), [({"no": "x"}, 1, "missing-key"), ({}, 7, "missing-key"), ({}, -1, "missing-key")]
+)
+def test_refused_in_a_collection(labels: dict[str, str], entry: int, code: str) -> None:
+    with pytest.raises(FarmError) as caught:
+        bump_definition(COLLECTION, "collection.yaml", "9", entry=entry, labels=labels)
+    assert caught.value.code == code
