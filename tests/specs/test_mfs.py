@@ -37,10 +37,10 @@ def values(*names: str) -> list[str]:
 
 
 @cache
-def graph(target: str, *names: str) -> dict[str, set[str]]:
+def graph(targets: str, *names: str) -> dict[str, set[str]]:
     """What the job of each package waits for (or its packing, when it has none), by category and name."""
     with tempfile.TemporaryDirectory() as store:
-        plan = farm("plan", "--tree", str(SPECS), *values(*names), target, store=Path(store))
+        plan = farm("plan", "--tree", str(SPECS), *values(*names), *targets.split(), store=Path(store))
     needs: dict[str, set[str]] = {}
     for node in plan["nodes"]:
         package = bare(node["node"])
@@ -79,17 +79,16 @@ def test_every_stage_can_be_planned(platform: str, library: str) -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_cross_toolchain_and_first_programs_need_no_other_machine(platform: str) -> None:
-    for target in ["cross/gcc", "cross/binutils", "cross/musl", "cross/busybox", "cross/make", "cross/bash"]:
-        assert categories(graph(target, platform)) <= {"cross", "stage1", "source", "seed"}, target
+    needs = graph("cross/gcc cross/binutils cross/musl cross/busybox cross/make cross/bash", platform)
+    assert categories(needs) == {"cross", "stage1", "source", "seed"}
 
 
 def test_later_value_files_win() -> None:
-    assert "stage1/glibc" in graph("mfs/stage1", "amd64", "musl", "glibc")
-    assert "stage1/musl" in graph("mfs/stage1", "amd64", "glibc", "musl")
+    assert "stage1/musl" in graph("stage1/gcc-libs", "amd64", "glibc", "musl")
 
 
 def test_generations_stand_on_nothing_but_the_one_before() -> None:
-    needs = graph("mfs/stage3")
+    needs = graph("mfs/stage3", "amd64", "musl")
     for name in GENERATION:
         assert categories(needs[f"gen2/{name}"]) <= {"gen1", "cross", "source", "mfs"}
         assert needs[f"gen2/{name}"] >= {f"gen1/{part}" for part in GENERATION}
@@ -97,7 +96,7 @@ def test_generations_stand_on_nothing_but_the_one_before() -> None:
 
 
 def test_no_job_after_stage1_is_made_in_the_seed() -> None:
-    needs = graph("mfs/stage3")
+    needs = graph("mfs/stage3", "amd64", "musl")
     in_seed = {name for name, direct in needs.items() if "seed" in categories(direct)}
     assert categories(in_seed) == {"mfs", "source", "stage1", "cross"}
     assert [name for name in in_seed if name.startswith("mfs/")] == ["mfs/filesystem"]
@@ -107,21 +106,23 @@ def test_no_job_after_stage1_is_made_in_the_seed() -> None:
 
 
 def test_stages_hold_no_temporary_tool() -> None:
-    needs = graph("mfs/stage3")
+    needs = graph("mfs/stage3", "amd64", "musl")
     for stage in ["check/seedless-stage3", "mfs/stage3"]:
         assert categories(needs[stage]) <= {"mfs", "gen2", "stage2", "stage3", "check"}
 
 
 def test_stages_wait_for_their_checks() -> None:
-    assert {"check/generations", "check/seedless-stage3", "check/selfhost"} <= graph("mfs/stage3")["mfs/stage3"]
-    assert {"check/generations", "check/seedless-stage2"} <= graph("mfs/stage2")["mfs/stage2"]
-    compared = graph("mfs/stage3")["check/generations"]
+    assert {"check/generations", "check/seedless-stage3", "check/selfhost"} <= graph("mfs/stage3", "amd64", "musl")[
+        "mfs/stage3"
+    ]
+    assert {"check/generations", "check/seedless-stage2"} <= graph("mfs/stage2", "amd64", "musl")["mfs/stage2"]
+    compared = graph("mfs/stage3", "amd64", "musl")["check/generations"]
     assert {f"gen{number}/{name}" for number in (1, 2) for name in GENERATION} <= compared
 
 
 def test_every_source_can_be_had_from_the_distribution() -> None:
     """No digest is there under two names, and each file can be had without a route to upstream."""
-    sources = [name for name in graph("mfs/stage3") if name.startswith("source:")]
+    sources = [name for name in graph("mfs/stage3", "amd64", "musl") if name.startswith("source:")]
     digests = [name.rpartition(":")[2] for name in sources]
     assert len(digests) == len(set(digests)) > 20
     for path in SPECS.glob("*/build.yaml"):
