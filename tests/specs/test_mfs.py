@@ -1,0 +1,146 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The specs of MFS: they load for every platform, and the plan is the bootstrap that docs/mfs.md describes."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterable
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+SPECS = Path(__file__).parents[2] / "specs" / "mfs"
+PLATFORMS = ["amd64", "arm64", "armv7"]
+LIBRARIES = ["musl", "glibc"]
+GENERATION = ["musl", "linux-headers", "binutils", "gcc"]
+
+
+def farm(*words: str, store: Path | None = None, limit: float = 120) -> Any:
+    """What a command prints with ``--json``."""
+    home = {"FARM_STORE": str(store)} if store else {}
+    command = [sys.executable, "-m", "farm", *words, "--json"]
+    done = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **home}, timeout=limit)
+    assert done.returncode == 0, done.stderr + done.stdout[-2000:]
+    return json.loads(done.stdout)
+
+
+def values(*names: str) -> list[str]:
+    """Options that take value files of the tree."""
+    return [word for name in names for word in ("--values", str(SPECS / "values" / f"{name}.yaml"))]
+
+
+@cache
+def graph(targets: str, *names: str) -> dict[str, set[str]]:
+    """What the job of each package waits for (or its packing, when it has none), by category and name."""
+    with tempfile.TemporaryDirectory() as store:
+        plan = farm("plan", "--tree", str(SPECS), *values(*names), *targets.split(), store=Path(store))
+    needs: dict[str, set[str]] = {}
+    for node in plan["nodes"]:
+        package = bare(node["node"])
+        needs.setdefault(package, set()).update(bare(need) for need in node["after"])
+        needs[package].discard(package)
+    return needs
+
+
+def bare(package: str) -> str:
+    """The package of a node, without its version."""
+    if package.startswith(("source:", "seed:")):
+        return package.rpartition("+")[0] or package
+    name, dash, version = package.partition(":")[0].rpartition("-")
+    return name if dash and version[:1].isdigit() else package
+
+
+def categories(packages: Iterable[str]) -> set[str]:
+    """Categories of packages, and what else is waited for: ``seed`` and ``source``."""
+    return {re.split("[/:]", name)[0] for name in packages}
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_no_problem_on_any_platform(platform: str, library: str, tmp_path: Path) -> None:
+    assert farm("lint", str(SPECS), *values(platform, library), store=tmp_path)["problems"] == []
+
+
+@pytest.mark.parametrize("library", LIBRARIES)
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_every_stage_can_be_planned(platform: str, library: str) -> None:
+    needs = graph("mfs/stage3", platform, library)
+    assert f"gen2/{library}" in needs["mfs/stage3"]
+    other = {"musl": "glibc", "glibc": "musl"}[library]
+    assert not [name for name in needs if name.endswith((f"/{other}", f"/{other}-headers"))]
+
+
+@pytest.mark.parametrize("platform", PLATFORMS)
+def test_cross_toolchain_and_first_programs_need_no_other_machine(platform: str) -> None:
+    needs = graph("cross/gcc cross/binutils cross/musl cross/busybox cross/make cross/bash", platform)
+    assert categories(needs) == {"cross", "stage1", "source", "seed"}
+
+
+def test_later_value_files_win() -> None:
+    assert "stage1/musl" in graph("stage1/gcc-libs", "amd64", "glibc", "musl")
+
+
+def test_generations_stand_on_nothing_but_the_one_before() -> None:
+    needs = graph("mfs/stage3", "amd64", "musl")
+    for name in GENERATION:
+        assert categories(needs[f"gen2/{name}"]) <= {"gen1", "cross", "source", "mfs"}
+        assert needs[f"gen2/{name}"] >= {f"gen1/{part}" for part in GENERATION}
+        assert categories(needs[f"gen1/{name}"]) <= {"gen1", "stage1", "cross", "source", "mfs"}
+
+
+def test_no_job_after_stage1_is_made_in_the_seed() -> None:
+    needs = graph("mfs/stage3", "amd64", "musl")
+    in_seed = {name for name, direct in needs.items() if "seed" in categories(direct)}
+    assert categories(in_seed) == {"mfs", "source", "stage1", "cross"}
+    assert [name for name in in_seed if name.startswith("mfs/")] == ["mfs/filesystem"]
+    for name in needs:
+        if name.startswith(("stage2/", "stage3/")):
+            assert not {"stage1", "gen1", "seed"} & categories(needs[name]), name
+
+
+def test_stages_hold_no_temporary_tool() -> None:
+    needs = graph("mfs/stage3", "amd64", "musl")
+    for stage in ["check/seedless-stage3", "mfs/stage3"]:
+        assert categories(needs[stage]) <= {"mfs", "gen2", "stage2", "stage3", "check"}
+
+
+def test_stages_wait_for_their_checks() -> None:
+    assert {"check/generations", "check/seedless-stage3", "check/selfhost"} <= graph("mfs/stage3", "amd64", "musl")[
+        "mfs/stage3"
+    ]
+    assert {"check/generations", "check/seedless-stage2"} <= graph("mfs/stage2", "amd64", "musl")["mfs/stage2"]
+    compared = graph("mfs/stage3", "amd64", "musl")["check/generations"]
+    assert {f"gen{number}/{name}" for number in (1, 2) for name in GENERATION} <= compared
+
+
+def test_every_source_can_be_had_from_the_distribution() -> None:
+    """No digest is there under two names, and each file can be had without a route to upstream."""
+    sources = [name for name in graph("mfs/stage3", "amd64", "musl") if name.startswith("source:")]
+    digests = [name.rpartition(":")[2] for name in sources]
+    assert len(digests) == len(set(digests)) > 20
+    for path in SPECS.glob("*/build.yaml"):
+        text = path.read_text()
+        assert text.count("- url: ") <= text.count("apt:pool/"), path
+
+
+def test_the_generations_are_configured_alike() -> None:
+    """But for where they are built, the two generations' recipes have the same text: or their bytes could differ."""
+    for name in ["gcc", "binutils"]:
+        text = (SPECS / name / "build.yaml").read_text()
+        assert "gen1" not in text and "gen2" not in text
+
+
+@pytest.mark.slow
+def test_the_whole_bootstrap(tmp_path: Path) -> None:
+    """Builds everything from an empty store: about two hours on two cores."""
+    summary = farm(
+        "build", "--tree", str(SPECS), "mfs/stage1", "mfs/stage2", "mfs/stage3", store=tmp_path, limit=6 * 3600
+    )
+    assert not summary["failed"]
