@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 import threading
 from pathlib import Path
@@ -73,7 +74,7 @@ class _Follower:
         self._thread.join()
 
     def _follow(self) -> None:
-        with self._log.open("rb") as file:
+        with contextlib.suppress(OSError), self._log.open("rb") as file:  # nobody may read any more
             while True:
                 ended = self._ended.wait(_TICK)
                 while piece := file.read(1 << 16):

@@ -6,7 +6,6 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
-import subprocess
 import tarfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -24,17 +23,6 @@ HTTP, ANISE = "stage3-http", "stage3-anise"
 def site(tmp_path: Path, busybox_tar: Path) -> Iterator[Site]:
     with metro_site.serving(tmp_path, busybox_tar) as made:
         yield made
-
-
-@pytest.mark.parametrize(
-    ("end", "head"),
-    [(".tar", b"./"), (".tar.bz2", b"BZh9"), (".tar.zst", b"\x28\xb5\x2f\xfd"), (".tar.xz", b"\xfd7zXZ\0")],
-)
-def test_the_end_of_the_name_says_the_compression(tmp_path: Path, busybox_tar: Path, end: str, head: bytes) -> None:
-    with metro_site.serving(tmp_path, busybox_tar, end) as site:
-        assert site.run(HTTP, "--skip-hooks-phase").status == 0
-        assert site.tarball(HTTP).read_bytes().startswith(head)
-        assert "./bin/sh" in subprocess.check_output(["tar", "-tf", site.tarball(HTTP)], text=True).split()
 
 
 def test_a_job_from_a_tarball(site: Site) -> None:

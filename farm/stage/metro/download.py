@@ -4,11 +4,13 @@
 from __future__ import annotations
 
 import contextlib
+import dataclasses
 import errno
 import hashlib
 import json
 import os
 import threading
+import uuid
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -30,8 +32,8 @@ class Download:
     """``target`` is downloaded when it is not there, or is not what ``sha256`` says; a broken download goes on."""
 
     def identify(self, work: Work) -> Work:
-        """``work`` itself: it is looked at in each run."""
-        return work
+        """Looked at in each run, also in one that goes on with another."""
+        return looked_at_anew(work)
 
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
         """FarmError ``download-failed``, ``source-digest-mismatch``, ``bad-signature``, ``not-a-file``."""
@@ -47,9 +49,16 @@ class Download:
                 verify(target)
             else:
                 _bring(work, target, cancel, say, verify)
-            blob = store.put_blob(target, work.setting("sha256") or None)
+            blob = _digest(target)
+            if not store.has_blob(blob):
+                store.put_blob(target, blob)
             say(f"sha256 {blob}")
         return Result(blob=blob, size=store.blob_path(blob).stat().st_size)
+
+
+def looked_at_anew(work: Work) -> Work:
+    """``work`` under a key that nothing was ever made under."""
+    return dataclasses.replace(work, settings=(*work.settings, ("look", uuid.uuid4().hex)))
 
 
 def _is_there(target: Path, sha256: str, say: Say) -> bool:

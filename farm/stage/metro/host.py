@@ -9,7 +9,7 @@ import stat
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from farm.spec.problem import FarmError, Problem
+from farm.spec.problem import Problem
 from farm.stage.metro.model import Bind, Hook, Job
 from farm.store.removal import remove_tree
 
@@ -20,25 +20,22 @@ _PASSED = ("PATH", "HOME", "USER", "LOGNAME", "LANG", "LC_ALL", "TERM", "TMPDIR"
 _PROXIES = ("http_proxy", "https_proxy", "ftp_proxy", "no_proxy", "HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY")
 
 
-def check_host(job: Job, folder: Path, store: Path, hooks: Sequence[Hook], *, allow_hooks: bool) -> dict[str, str]:
-    """The folders of the binds by their source as written. FarmError with all that a job may not have of the host.
+def bound_folders(job: Job, folder: Path, hooks: Sequence[Hook]) -> dict[str, str]:
+    """The folders of the binds of a job and its hooks by their source as written, which is relative to ``folder``."""
+    return {bind.source: os.path.realpath(folder / bind.source) for bind in _binds(job, hooks)}
 
-    ``hooks`` are those that will run; ``store`` is the farm's own folder. Nothing is changed.
+
+def host_problems(
+    job: Job, folder: Path, store: Path, hooks: Sequence[Hook], *, allow_hooks: bool
+) -> tuple[Problem, ...]:
+    """All that a job wants of the host and may not have. Nothing is changed.
+
+    ``hooks`` are those that will run; ``store`` is the farm's own folder.
     """
-    problems: list[Problem] = []
-    on_host = [hook for hook in hooks if hook.on_host]
-    if on_host and not allow_hooks:
-        problems += [_not_allowed(hook) for hook in on_host]
-    binds = [*job.binds, *(bind for hook in hooks if not hook.on_host for bind in hook.binds)]
-    found = {}
-    for bind in binds:
-        path = folder / bind.source
-        problems += _bad_bind(bind, path, [store, job.rootfs])
-        found[bind.source] = os.path.realpath(path)
-    problems += _bad_folders(job)
-    if problems:
-        raise FarmError(dict.fromkeys(problems))
-    return found
+    problems = [] if allow_hooks else [_not_allowed(hook) for hook in hooks if hook.on_host]
+    for bind in _binds(job, hooks):
+        problems += _bad_bind(bind, folder / bind.source, [store, job.rootfs])
+    return tuple(dict.fromkeys([*problems, *_bad_folders(job)]))
 
 
 def host_environment(environ: Mapping[str, str]) -> dict[str, str]:
@@ -67,6 +64,10 @@ def clear_rootfs(job: Job) -> None:
     """Removes the root that an earlier run left in the workspace. FarmError ``mounted``, ``other-file-system``."""
     if job.rootfs.is_dir() and not job.rootfs.is_symlink():
         remove_tree(job.rootfs)
+
+
+def _binds(job: Job, hooks: Sequence[Hook]) -> list[Bind]:
+    return [*job.binds, *(bind for hook in hooks if not hook.on_host for bind in hook.binds)]
 
 
 def _not_allowed(hook: Hook) -> Problem:

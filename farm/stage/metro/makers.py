@@ -3,12 +3,10 @@
 
 from __future__ import annotations
 
-import dataclasses
 import hashlib
 import json
 import os
 import threading
-import uuid
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -16,9 +14,9 @@ from typing import TYPE_CHECKING, Any
 from farm.engine.making import Making
 from farm.plan.job import Work
 from farm.plan.node import Result
-from farm.spec.problem import error
+from farm.spec.problem import FarmError, Problem, error
 from farm.spec.whole import write_whole
-from farm.stage.metro.download import Download, room_for
+from farm.stage.metro.download import Download, looked_at_anew, room_for
 from farm.stage.metro.model import TarRules
 from farm.stage.metro.plan import DELIVER, DOWNLOAD, TAKE, TARBALL, UNPACK
 from farm.stage.metro.tarformers import Rewriting
@@ -58,13 +56,18 @@ class Unpack(_Fixed):
         return Result(layer=info.digest, size=info.size)
 
 
-class Take(_Fixed):
+class Take:
     """The layer of a folder of the host (``--skip-source-phase``). Nothing may be mounted in it."""
+
+    def identify(self, work: Work) -> Work:
+        """Its content may have changed since it was last looked at."""
+        return looked_at_anew(work)
 
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
         """FarmError ``no-rootfs``, ``mounted``."""
         source = Path(work.setting("folder"))
-        check_rootfs(source)
+        if problems := rootfs_problems(source):
+            raise FarmError(problems)
         with Union([source]) as union, store.scratch("take") as folder:
             root = folder / "fs"
             fill(root, watched(link_up(union.walk()), cancel))
@@ -98,7 +101,7 @@ class Deliver:
         """What is gone from its place has to be put there again."""
         if (Path(work.setting("folder")) / work.setting("name")).is_file():
             return work
-        return dataclasses.replace(work, settings=(*work.settings, ("again", uuid.uuid4().hex)))
+        return looked_at_anew(work)
 
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
         """FarmError ``disk-full``; raises OSError."""
@@ -130,13 +133,13 @@ def rules_of(text: str) -> TarRules:
     return TarRules(**{key: _frozen(value) for key, value in data.items()})
 
 
-def check_rootfs(folder: Path) -> None:
-    """FarmError when a folder cannot be a root to go on with: ``no-rootfs``, ``mounted``."""
+def rootfs_problems(folder: Path) -> tuple[Problem, ...]:
+    """Why a folder cannot be a root to go on with: ``no-rootfs``, ``mounted``."""
     if not folder.is_dir() or not any(folder.iterdir()):
         hint = "run once with --cleanup=false, or without --skip-source-phase"
-        raise error("no-rootfs", f"there is no root in {folder}", hint=hint)
-    if found := mounts_below(folder.resolve()):
-        raise error("mounted", f"{found[0]} is mounted in the root", hint=f"umount {found[0]}")
+        return (Problem("no-rootfs", f"there is no root in {folder}", hint=hint),)
+    mounts = mounts_below(folder.resolve())
+    return tuple(Problem("mounted", f"{path} is mounted in the root", hint=f"umount {path}") for path in mounts)
 
 
 def fill(root: Path, entries: Iterable[Entry]) -> None:

@@ -138,7 +138,7 @@ class _Planner:
     def _source(self) -> None:
         source, name = self.job.source, f"{self.job.name}:source"
         if self.options.skip_source:
-            work = Work(TAKE, self.layers, settings=(self.once,), local=(("folder", str(self.job.rootfs)),))
+            work = Work(TAKE, self.layers, local=(("folder", str(self.job.rootfs)),))
             self.layers = (*self.layers, Made(self._add(Node(name, work)), "layer"))
         elif isinstance(source, HttpSource):
             blob = Made(self._add(Node(f"{self.job.name}:download", self._download(source))), "blob")
@@ -152,7 +152,7 @@ class _Planner:
         """After the hooks that come before it, which its ``layers`` see to."""
         checks = (("sha256", source.sha256), ("key", source.key))
         where = (("uri", source.uri), ("target", str(source.target)), ("signature", source.signature))
-        return Work(DOWNLOAD, self.layers, settings=(*checks, self.once), local=where)
+        return Work(DOWNLOAD, self.layers, settings=checks, local=where)
 
     def _anise(self, source: AniseSource) -> Work:
         settings = (

@@ -43,14 +43,27 @@ def render_job(
 
     ``folder`` is the working directory, which the anise configuration and binds are relative to.
     """
+    job, problems = read_job(file, name, moment, (folder or Path.cwd()).absolute())
+    return whole(job, problems), problems
+
+
+def read_job(
+    file: SpecFile, name: str, moment: datetime.datetime, folder: Path
+) -> tuple[Job | None, tuple[Problem, ...]]:
+    """The job as far as it can be read, and all that is wrong or odd. FarmError ``unknown-job``."""
     written = file.job(name)
     with stopped_clock(moment):
-        work = _Rendering(file, written, (folder or Path.cwd()).absolute())
+        work = _Rendering(file, written, folder)
         job = work.job(moment)
-    errors = [problem for problem in work.problems if problem.severity == "error"]
+    return job, tuple(dict.fromkeys([*file.warnings, *work.problems]))
+
+
+def whole(job: Job | None, problems: Sequence[Problem]) -> Job:
+    """The job, when nothing is wrong with it. FarmError with all errors else."""
+    errors = [problem for problem in problems if problem.severity == "error"]
     if errors or job is None:
         raise FarmError(dict.fromkeys(errors))
-    return job, tuple(dict.fromkeys([*file.warnings, *work.problems]))
+    return job
 
 
 def compression_of(name: str) -> Compression:

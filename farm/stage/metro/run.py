@@ -15,10 +15,10 @@ from farm.plan.job import Ref
 from farm.plan.node import Result
 from farm.spec.problem import FarmError, Problem
 from farm.stage.metro import host, state
-from farm.stage.metro.makers import check_rootfs, fill, watched
+from farm.stage.metro.makers import fill, rootfs_problems, watched
 from farm.stage.metro.model import Hook, Job
 from farm.stage.metro.plan import Options, Planned, plan_job
-from farm.stage.metro.render import render_job
+from farm.stage.metro.render import read_job, whole
 from farm.stage.metro.specfile import SpecFile, read_specfile
 from farm.store.entry import link_up
 from farm.store.removal import remove_tree
@@ -111,12 +111,15 @@ def _checked(
     wish: Wish, file: SpecFile, moment: datetime.datetime, store: Store
 ) -> tuple[Job, dict[str, str], tuple[Problem, ...]]:
     folder = Path.cwd()
-    job, warnings = render_job(file, wish.job, moment, folder=folder)
-    hooks = hooks_to_run(job, wish)
-    binds = host.check_host(job, folder, store.root, hooks, allow_hooks=wish.allow_host_hooks)
-    if wish.skip_source:
-        check_rootfs(job.rootfs)
-    return job, binds, warnings
+    found, problems = read_job(file, wish.job, moment, folder)
+    if found is not None:
+        hooks = hooks_to_run(found, wish)
+        allowed = wish.allow_host_hooks
+        problems += host.host_problems(found, folder, store.root, hooks, allow_hooks=allowed)
+        if wish.skip_source:
+            problems += rootfs_problems(found.rootfs)
+    job = whole(found, problems)
+    return job, host.bound_folders(job, folder, hooks_to_run(job, wish)), problems
 
 
 def _options(wish: Wish, run: state.Run, platform: str, environ: Mapping[str, str]) -> Options:
