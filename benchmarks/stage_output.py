@@ -18,6 +18,7 @@ import tempfile
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from farm.plan.job import Work
@@ -55,8 +56,8 @@ def measure(options: argparse.Namespace, work: Path) -> None:
             (work / "fs").rename(scratch / "fs")
             layer = store.commit_layer(scratch / "fs", ()).digest
         for name, (compression, level, program) in KINDS.items():
-            ours = [spent(lambda: archive(store, layer, compression, level)) for _ in range(options.rounds)]
-            theirs = [spent(lambda: reference(root, work / "out", program)) for _ in range(options.rounds)]
+            ours = [spent(partial(archive, store, layer, compression, level)) for _ in range(options.rounds)]
+            theirs = [spent(partial(reference, root, work / "out", program)) for _ in range(options.rounds)]
             report(name, min(ours), min(theirs))
 
 

@@ -157,12 +157,7 @@ def test_early_cut_off(site: Site) -> None:
     changed = site.build("stage2")
     made = set(changed.made())
     assert {"one/cc-1.0", "two/program-1.0", "stage1:tar.zst"} <= made
-    assert not made & {
-        "two/program-1.0:package",
-        "two/program-1.0:unpacked",
-        "stage2:tar.zst",
-        "stage2:tar.zst:contents",
-    }
+    assert not made & {"two/program-1.0:unpacked", "stage2:tar.zst", "stage2:tar.zst:contents"}
     assert list(changed.summary()["unchanged"]) == ["stage2"]
 
     site.package("one/cc", BASE + compiler.format("; echo '# other' >>/out/bin/cc; true"))
