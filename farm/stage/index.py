@@ -123,8 +123,9 @@ def _section(release: dict[str, Any]) -> Iterator[str]:
     versions = release["versions"]
     latest = next(one for one in versions if one["version"] == release["latest"])
     yield f'<section class="release"><h3>{_e(release["target"])}</h3>'
-    told = f"{release['description']} " if release["description"] else ""
-    yield f"<p>{_e(told)}Version {_e(latest['version'])}, {latest['packages']} packages.</p>"
+    told = f"{release['description'].rstrip('.')}. " if release["description"] else ""
+    count = f", {latest['packages']} package{'s' if latest['packages'] > 1 else ''}" if latest["packages"] else ""
+    yield f"<p>{_e(told)}Version {_e(latest['version'])}{count}.</p>"
     yield '<div class="scroll"><table><tr><th>File</th><th>Size</th><th>sha256</th><th>Beside it</th></tr>'
     for one in latest["outputs"]:
         yield _row(one)

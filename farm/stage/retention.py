@@ -12,9 +12,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from farm.spec.problem import error
 from farm.stage.layout import INFO, Edition, Layout
 from farm.stage.model import Release
-from farm.store.removal import remove_tree
+from farm.store.removal import mounts_below, remove_tree
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -89,6 +90,8 @@ def _age(edition: Edition, now: float) -> float:
 
 
 def _remove(edition: Edition) -> None:
+    if found := mounts_below(edition.folder.resolve()):
+        raise error("mounted", f"{edition.folder} stays: {found[0]} is mounted", hint=f"umount {found[0]}")
     (edition.folder / f"{edition.stem}{INFO}").unlink(missing_ok=True)
     for name in edition.files:
         remove_tree(edition.folder / name)
