@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
+timeout_option = click.option("--timeout", metavar="TIME", help="How long to wait for the login prompt, as 90s or 10m.")
 image_option = click.option("--image", "file", type=_FILE, help="Boot this file instead of making the board's image.")
 
 
@@ -30,6 +31,7 @@ image_option = click.option("--image", "file", type=_FILE, help="Boot this file 
 @boards_option
 @session_options
 @image_option
+@timeout_option
 @click.option("--interactive", "-i", is_flag=True, help="Give this terminal the console; Ctrl-] ends.")
 @click.option("--log", type=click.Path(dir_okay=False, path_type=Path), help="Keep the console's log in this file.")
 def boot(name: str, file: Path | None, interactive: bool, log: Path | None, **options: Any) -> None:
@@ -51,6 +53,7 @@ def boot(name: str, file: Path | None, interactive: bool, log: Path | None, **op
 @session_options
 @click.option("--all", "every", is_flag=True, help="All boards of the folders.")
 @image_option
+@timeout_option
 @click.option("--artifacts", type=_DIR, default=Path("boot-tests"), help="Logs, screenshots, reports (boot-tests).")
 def test(names: tuple[str, ...], every: bool, file: Path | None, artifacts: Path, **options: Any) -> None:
     """Boot images of BOARDS in QEMU, one after the other, and check what runs in them.
@@ -79,15 +82,16 @@ def _images(
 ) -> Iterator[tuple[Board, Path, Path | None, Path]]:
     """Each board with its image, the boot loader's package for virt, and a scratch folder; made first when needed."""
     from farm.cli.build import run, screen_of
-    from farm.image.boot.prepare import boot_test
+    from farm.image.boot.prepare import patient
     from farm.image.deliver import image_path
     from farm.image.graph import loader_node, only
+    from farm.spec.quantity import parse_duration
 
     boards, session = open_boards(names, every, options)
     if file and len(boards) != 1:
         raise click.UsageError("--image goes with one BOARD")
-    for board in boards:
-        boot_test(board)
+    limit = options.get("timeout")
+    boards = [patient(board, parse_duration(limit) if limit else None) for board in boards]
     plan = plan_of(boards, session)
     wanted = only(plan, boards, with_images=file is None)
     print_problems(plan.problems)

@@ -35,6 +35,12 @@ def boot_test(board: Board) -> BootTest:
     return board.test
 
 
+def patient(board: Board, timeout: float | None) -> Board:
+    """The board with another time to wait for its login prompt. FarmError ``no-boot-test``."""
+    test = boot_test(board)
+    return board if timeout is None else dataclasses.replace(board, test=dataclasses.replace(test, timeout=timeout))
+
+
 def prepare(board: Board, image: Path, folder: Path, loader: Path | None) -> Prepared:
     """Copies the image to a larger card in ``folder`` and takes out what QEMU starts with.
 

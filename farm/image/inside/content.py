@@ -15,6 +15,7 @@ from typing import Any
 
 from farm.image.inside import accounts
 from farm.image.inside.cpio import Archive
+from farm.image.inside.modules import FILES, Modules
 from farm.image.inside.packages import Packages
 from farm.image.inside.report import Findings
 from farm.image.inside.roottar import Over, Root
@@ -161,25 +162,21 @@ class Content:
     def _module_order(self) -> list[str]:
         """Paths of the modules in the package, what a module needs before it."""
         kernel = self.plan["kernel"]
-        folder = next(iter(self.packages.matching(kernel, "*lib/modules/*/modules.dep")), "")
-        if not folder:
+        listed = next(iter(self.packages.matching(kernel, "*lib/modules/*/modules.dep")), "")
+        if not listed:
             if self.plan["initrd_modules"]:
                 message = f"{kernel} has no modules.dep"
                 self.findings.add("no-modules", message, ("initrd", "modules"), "run depmod in the package's steps")
             return []
-        top = posixpath.dirname(folder)
-        needs = _dependencies(self.packages.read(kernel, folder).decode())
-        built_in = f"{top}/modules.builtin"
-        text = self.packages.read(kernel, built_in).decode() if built_in in self.packages.names(kernel) else ""
-        inside = {_module_name(line) for line in text.splitlines()}
-        order: dict[str, None] = {}
+        top = posixpath.dirname(listed)
+        names = [name for name in self.packages.names(kernel) if posixpath.dirname(name) == top]
+        folder = self.packages.take(kernel, names)
+        modules = Modules({posixpath.basename(name): (folder / name).read_text() for name in names if
+                           posixpath.basename(name) in FILES})  # fmt: skip
         for index, wanted in enumerate(self.plan["initrd_modules"]):
-            name = wanted.replace("-", "_")
-            if name not in needs and name not in inside:
+            if not modules.knows(wanted):
                 self.findings.add("unknown-module", f"{kernel} has no module {wanted}", ("initrd", "modules", index))
-            for path in needs.get(name, ()):
-                order.setdefault(f"{top}/{path}")
-        return list(order)
+        return [f"{top}/{path}" for path in modules.order(self.plan["initrd_modules"])]
 
     def _modules_into_root(self) -> None:
         """The package's lib/modules, where the root has its libraries' folder."""
@@ -242,19 +239,6 @@ class Content:
                 f"the root needs {needed >> 20} MiB at least; partition {part['name']} has {part['size'] >> 20} MiB"
             )
             self.findings.add("root-too-large", message, ("partitions", part["number"] - 1, "size"), "make it larger")
-
-
-def _dependencies(text: str) -> dict[str, list[str]]:
-    """From modules.dep: a module's name → the paths to load, in order, itself last (it names the nearest first)."""
-    found = {}
-    for line in text.splitlines():
-        path, _, needs = line.partition(":")
-        found[_module_name(path)] = [*reversed(needs.split()), path]
-    return found
-
-
-def _module_name(path: str) -> str:
-    return posixpath.basename(path).partition(".ko")[0].replace("-", "_")
 
 
 def _plain_module(path: Path) -> bytes:
