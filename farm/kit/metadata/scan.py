@@ -20,6 +20,10 @@ from farm.spec.problem import error
 ONE = 60.0
 """Seconds that one ebuild may take."""
 
+ALONE = 20
+"""How many unclear ones are tried again by themselves."""
+
+_SILENT, _STOPPED = "portage gives no reason (killed, or took too long)", "took too long"
 _INSIDE = "/farm-inside.py"
 _VIEW = {
     "profiles/repo_name": b"farm-view\n",
@@ -39,14 +43,30 @@ class Scanned:
     failed: Mapping[Cpv, str]
 
 
-def scan(ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], *, one: float = ONE) -> Scanned:
-    """Runs portage over ebuilds (→ content) with eclasses (name → content).
+def scan(
+    ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], *, one: float = ONE, spare: float = 120.0
+) -> Scanned:
+    """Runs portage over ebuilds (→ content) with eclasses (name → content); ``spare`` seconds more than they need.
 
-    FarmError ``no-portage``, ``no-bubblewrap``, ``confinement-failed``.
+    When portage was stopped, or says nothing about some, a few of them are tried again by themselves: one of them
+    may have taken what the others needed. FarmError ``no-portage``, ``no-bubblewrap``, ``confinement-failed``.
     """
+    done = _scan(ebuilds, eclasses, one, spare)
+    unclear = [cpv for cpv, why in done.failed.items() if why in (_SILENT, _STOPPED)]
+    if len(ebuilds) < 2 or not unclear:
+        return done
+    found, failed = dict(done.found), dict(done.failed)
+    for cpv in unclear[:ALONE]:
+        again = _scan({cpv: ebuilds[cpv]}, eclasses, one, min(spare, one))
+        found |= again.found
+        failed |= again.failed
+    return Scanned(found, {cpv: why for cpv, why in failed.items() if cpv not in found})
+
+
+def _scan(ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], one: float, spare: float) -> Scanned:
     jobs = len(os.sched_getaffinity(0))
     interpreter = _interpreter()
-    seconds = 120 + one + len(ebuilds) * 3
+    seconds = spare + one + len(ebuilds) * 3
     how = Confinement(read_only=_programs(), seconds=seconds, memory=3 << 30, processes=256 + 8 * jobs)
     view = _view(ebuilds, eclasses)
     ended = run_confined([interpreter, "-I", _INSIDE, str(jobs), str(one)], how, view)
@@ -110,7 +130,7 @@ def _reasons(ended: Confined) -> dict[str, str]:
 
 def _why(ended: Confined) -> str:
     if ended.stopped == "timeout":
-        return "took too long"
+        return _STOPPED
     lines: Sequence[str] = [line for line in ended.err.decode("utf-8", "replace").splitlines() if line.strip()]
     said = [line for line in lines if "rror" in line and "Error processing" not in line]
-    return (said or ["portage gives no reason (killed, or took too long)"])[-1].strip(" *")[:300]
+    return (said or [_SILENT])[-1].strip(" *")[:300]
