@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.kit_options import FILE, bot, run_options
+from farm.cli.kit_foundations import foundations_options
+from farm.cli.kit_options import FILE, bot, bot_run, run_options
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:
@@ -16,14 +17,25 @@ if TYPE_CHECKING:
 
 
 @click.command()
-@bot
+@click.option("--specfile", type=FILE, metavar="FILE", help="The specification (YAML).")
+@foundations_options
+@bot_run
 @click.option("--summary-file", type=FILE, metavar="FILE", help="Take sources at the commits that kit clone wrote.")
-def merge(specfile: Path, summary_file: Path | None, **options: Any) -> None:
+def merge(specfile: Path | None, foundations: Path | None, summary_file: Path | None, **options: Any) -> None:
     """Take the last version of each package, and eclasses, metadata, profiles and fixups, into the target kit.
 
     Without --push nothing leaves this host. The exit status is 1 when a part failed; what failed is named, the rest
     is done, and the next run does what is left.
+
+    With --foundations the kits of a release are made by Funtoo's foundations instead.
     """
+    if (specfile is None) == (foundations is None):
+        raise click.UsageError("give --specfile or --foundations")
+    if foundations:
+        from farm.cli.kit_foundations import merge_by_foundations
+
+        merge_by_foundations(foundations, run_options(options), options)
+    assert specfile
     from farm.kit.clone import read_summary
     from farm.kit.run import run_merge
     from farm.kit.specfile import read_kit_spec

@@ -44,8 +44,7 @@ forge = with_options(
 )
 store = click.option("--store", type=FOLDER, help="The store: what was found out of ebuilds is remembered there.")
 as_json = click.option("--json", is_flag=True, help="Print plain data.")
-bot = with_options(
-    specfile,
+bot_run = with_options(
     click.option("--pkg", multiple=True, metavar="CAT/NAME", help="Only this package; may be repeated."),
     work,
     click.option("--push", is_flag=True, help="Push what was made."),
@@ -60,6 +59,8 @@ bot = with_options(
     store,
     as_json,
 )
+"""Options of merge and clean, but the specification."""
+bot = with_options(specfile, bot_run)
 """Options of merge and clean."""
 
 

@@ -60,6 +60,16 @@ class Parsed:
         node = self._find(path)[1]
         return (node.start_mark.line + 1, node.end_mark.line + 1) if node else (1, 1)
 
+    def node(self, path: Path) -> yaml.Node | None:
+        """The value's node at ``path``; None when there is none."""
+        node = self.root
+        for step in path:
+            pair = _child(node, step)
+            if pair is None:
+                return None
+            node = pair[1]
+        return node
+
     def _find(self, path: Path) -> tuple[yaml.Node | None, yaml.Node | None]:
         found = node = self.root
         for step in path:
