@@ -41,9 +41,8 @@ class Mirror:
         tree.add("dev-libs/two", "2")
         for path, content in tree.files.items():
             if path.endswith(".ebuild"):
-                uri = "mirror://up/$" if "two" in path else f"{services.base}/up/$"
-                tree.files[path] = content.replace(b"https://example.org/one-$", uri.replace("/$", "/one-$").encode()).replace(
-                    b"https://example.org/two-$", uri.replace("/$", "/two-$").encode())  # fmt: skip
+                base = "mirror://up" if "two" in path else f"{services.base}/up"
+                tree.files[path] = content.replace(b'SRC_URI="https://example.org', f'SRC_URI="{base}'.encode())
         tree.commit(world.create("app-kit"), "main")
         for name in ("one-1.0.tar.gz", "one-1.1.tar.gz", "two-2.tar.gz"):
             services.files[f"/up/{name}"] = name.encode()
@@ -157,10 +156,9 @@ def s3_server(folder: Path) -> Iterator[str]:
     """rclone's S3 server on a folder; each folder in it is a bucket."""
     program = shutil.which("rclone") or str(Path(sys.executable).parent / "rclone")
     port = free_port()
-    command = [program, "serve", "s3", "--auth-key", f"{KEY},{SECRET}", "--addr", f"127.0.0.1:{port}", str(folder)]
-    with subprocess.Popen(
-        [*command, "--config", "", "--cache-dir", str(folder) + ".cache"], stderr=subprocess.DEVNULL
-    ) as process:
+    where = ["--addr", f"127.0.0.1:{port}", "--config", "", "--cache-dir", f"{folder}.cache"]
+    command = [program, "serve", "s3", "--auth-key", f"{KEY},{SECRET}", *where, str(folder)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
         try:
             for _ in range(400):
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
@@ -205,4 +203,4 @@ def metadata_of(url: str, key: str) -> dict[str, str]:
 
     client = Bucket(Account(url, "bucket", KEY, SECRET))._client
     found: dict[str, str] = client.head_object(Bucket="bucket", Key=key)["Metadata"]
-    return {name: value for name, value in found.items() if name in ("sha512", "blake2b")}
+    return {name.lower(): value for name, value in found.items() if name.lower() in ("sha512", "blake2b")}
