@@ -23,7 +23,6 @@ ONE = 60.0
 ALONE = 20
 """How many unclear ones are tried again by themselves."""
 
-_SILENT, _STOPPED = "portage gives no reason (killed, or took too long)", "took too long"
 _INSIDE = "/farm-inside.py"
 _VIEW = {
     "profiles/repo_name": b"farm-view\n",
@@ -51,19 +50,21 @@ def scan(
     When portage was stopped, or says nothing about some, a few of them are tried again by themselves: one of them
     may have taken what the others needed. FarmError ``no-portage``, ``no-bubblewrap``, ``confinement-failed``.
     """
-    done = _scan(ebuilds, eclasses, one, spare)
-    unclear = [cpv for cpv, why in done.failed.items() if why in (_SILENT, _STOPPED)]
+    done, unclear = _scan(ebuilds, eclasses, one, spare)
     if len(ebuilds) < 2 or not unclear:
         return done
     found, failed = dict(done.found), dict(done.failed)
     for cpv in unclear[:ALONE]:
-        again = _scan({cpv: ebuilds[cpv]}, eclasses, one, min(spare, one))
+        again, _ = _scan({cpv: ebuilds[cpv]}, eclasses, one, min(spare, one))
         found |= again.found
         failed |= again.failed
     return Scanned(found, {cpv: why for cpv, why in failed.items() if cpv not in found})
 
 
-def _scan(ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], one: float, spare: float) -> Scanned:
+def _scan(
+    ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], one: float, spare: float
+) -> tuple[Scanned, list[Cpv]]:
+    """Also gives those of which portage does not say why it could not read them."""
     jobs = len(os.sched_getaffinity(0))
     interpreter = _interpreter()
     seconds = spare + one + len(ebuilds) * 3
@@ -73,7 +74,7 @@ def _scan(ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], one: floa
     found = dict(_results(ended, ebuilds))
     reasons = _reasons(ended)
     failed = {cpv: reasons.get(str(cpv), _why(ended)) for cpv in ebuilds if cpv not in found}
-    return Scanned(found, failed)
+    return Scanned(found, failed), [cpv for cpv in failed if str(cpv) not in reasons]
 
 
 def _interpreter() -> str:
@@ -130,7 +131,7 @@ def _reasons(ended: Confined) -> dict[str, str]:
 
 def _why(ended: Confined) -> str:
     if ended.stopped == "timeout":
-        return _STOPPED
+        return "took too long"
     lines: Sequence[str] = [line for line in ended.err.decode("utf-8", "replace").splitlines() if line.strip()]
     said = [line for line in lines if "rror" in line and "Error processing" not in line]
-    return (said or [_SILENT])[-1].strip(" *")[:300]
+    return (said or ["portage gives no reason (killed, or took too long)"])[-1].strip(" *")[:300]
