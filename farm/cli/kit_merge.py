@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from farm.kit.bot.delivery import Report
 
 
-@click.command()
+@click.command(cls=KitCommand)
 @click.option("--specfile", type=FILE, metavar="FILE", help="The specification (YAML).")
 @foundations_options
 @bot_run
@@ -44,7 +44,7 @@ def merge(specfile: Path | None, foundations: Path | None, summary_file: Path | 
     show_report(run_merge(read_kit_spec(specfile), run_options(options, pins=pins)), options)
 
 
-@click.command()
+@click.command(cls=KitCommand)
 @bot
 @click.option("--skip-masked", is_flag=True, help="Versions in package.mask neither count nor go.")
 def clean(specfile: Path, skip_masked: bool, **options: Any) -> None:
