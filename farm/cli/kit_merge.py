@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli.kit_foundations import foundations_options
-from farm.cli.kit_options import FILE, bot, bot_run, run_options
+from farm.cli.kit_options import FILE, KitCommand, bot, bot_run, run_options
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:
