@@ -12,6 +12,7 @@ from farm.cli.lazy import LazyGroup
 
 COMMANDS = {
     "merge": ("farm.cli.kit_merge", "Take new versions of packages from source kits into a kit."),
+    "foundations": ("farm.cli.kit_foundations", "Check Funtoo's foundations, and show a release's kits."),
     "clean": ("farm.cli.kit_merge", "Remove old versions of packages from a kit."),
     "autogen": ("farm.cli.kit_autogen", "Make ebuilds of what upstream released, and merge them."),
     "autogen-thin": ("farm.cli.kit_autogen", "Make ebuilds of what upstream released in a folder."),

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.kit_options import FILE, FOLDER, as_json, cache_of, forge, servers_of, specfile, store
+from farm.cli.kit_options import FILE, FOLDER, KitCommand, as_json, cache_of, forge, servers_of, specfile, store
 from farm.cli.session import settings_of
 from farm.cli.show import plural, print_json, print_problems, table
 
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from farm.spec.problem import Problem
 
 
-@click.command()
+@click.command(cls=KitCommand)
 @specfile
 @click.option("--to", type=FOLDER, default="output", show_default=True, help="Where the clones go.")
 @click.option("--single-branch/--all-branches", default=True, show_default=True, help="Only the branch that is named.")
@@ -68,7 +68,7 @@ def _reposcan(spec: KitSpec, to: Path, options: dict[str, Any]) -> int:
     return len(failed)
 
 
-@click.command()
+@click.command(cls=KitCommand)
 @click.argument("folder", type=click.Path(exists=True, file_okay=False, path_type=Path))
 @click.option("--master", multiple=True, type=FOLDER, metavar="DIR", help="A kit whose eclasses it inherits.")
 @store
@@ -93,7 +93,7 @@ def cache(folder: Path, master: tuple[Path, ...], json: bool, **options: Any) ->
     raise SystemExit(1 if problems else 0)
 
 
-@click.command()
+@click.command(cls=KitCommand)
 @specfile
 @click.option("--branch", multiple=True, metavar="NAME", help="A further branch of the kit to show; may be repeated.")
 @click.option("--to", type=FOLDER, default="workdir", show_default=True, help="The work folder.")

@@ -8,22 +8,34 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.kit_options import FILE, bot, run_options
+from farm.cli.kit_foundations import foundations_options
+from farm.cli.kit_options import FILE, KitCommand, bot, bot_run, run_options
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:
     from farm.kit.bot.delivery import Report
 
 
-@click.command()
-@bot
+@click.command(cls=KitCommand)
+@click.option("--specfile", type=FILE, metavar="FILE", help="The specification (YAML).")
+@foundations_options
+@bot_run
 @click.option("--summary-file", type=FILE, metavar="FILE", help="Take sources at the commits that kit clone wrote.")
-def merge(specfile: Path, summary_file: Path | None, **options: Any) -> None:
+def merge(specfile: Path | None, foundations: Path | None, summary_file: Path | None, **options: Any) -> None:
     """Take the last version of each package, and eclasses, metadata, profiles and fixups, into the target kit.
 
     Without --push nothing leaves this host. The exit status is 1 when a part failed; what failed is named, the rest
     is done, and the next run does what is left.
+
+    With --foundations the kits of a release are made by Funtoo's foundations instead.
     """
+    if (specfile is None) == (foundations is None):
+        raise click.UsageError("give --specfile or --foundations")
+    if foundations:
+        from farm.cli.kit_foundations import merge_by_foundations
+
+        merge_by_foundations(foundations, run_options(options), options)
+    assert specfile
     from farm.kit.clone import read_summary
     from farm.kit.run import run_merge
     from farm.kit.specfile import read_kit_spec
@@ -32,7 +44,7 @@ def merge(specfile: Path, summary_file: Path | None, **options: Any) -> None:
     show_report(run_merge(read_kit_spec(specfile), run_options(options, pins=pins)), options)
 
 
-@click.command()
+@click.command(cls=KitCommand)
 @bot
 @click.option("--skip-masked", is_flag=True, help="Versions in package.mask neither count nor go.")
 def clean(specfile: Path, skip_masked: bool, **options: Any) -> None:

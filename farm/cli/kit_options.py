@@ -26,6 +26,25 @@ def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], 
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
+class KitCommand(click.Command):
+    """A command that also takes switches as Go programs do: ``--push=true``, ``--single-branch=false``."""
+
+    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+        """Reads the words of the command line."""
+        flags = {name: option for option in self.params if isinstance(option, click.Option) and option.is_flag
+                 for name in option.opts}  # fmt: skip
+        end = args.index("--") if "--" in args else len(args)
+        words = [word for arg in args[:end] for word in _spelled(arg, flags)]
+        return super().parse_args(ctx, [*words, *args[end:]])
+
+
+def _spelled(arg: str, flags: Mapping[str, click.Option]) -> list[str]:
+    name, equals, value = arg.partition("=")
+    if not equals or name not in flags or value.lower() not in ("true", "false", "t", "f", "1", "0"):
+        return [arg]
+    return [name] if value.lower() in ("true", "t", "1") else list(flags[name].secondary_opts[:1])
+
+
 specfile = click.option("--specfile", type=FILE, required=True, metavar="FILE", help="The specification (YAML).")
 work = with_options(
     click.option("--to", type=FOLDER, default="workdir", show_default=True, help="The work folder."),
@@ -44,8 +63,7 @@ forge = with_options(
 )
 store = click.option("--store", type=FOLDER, help="The store: what was found out of ebuilds is remembered there.")
 as_json = click.option("--json", is_flag=True, help="Print plain data.")
-bot = with_options(
-    specfile,
+bot_run = with_options(
     click.option("--pkg", multiple=True, metavar="CAT/NAME", help="Only this package; may be repeated."),
     work,
     click.option("--push", is_flag=True, help="Push what was made."),
@@ -60,6 +78,8 @@ bot = with_options(
     store,
     as_json,
 )
+"""Options of merge and clean, but the specification."""
+bot = with_options(specfile, bot_run)
 """Options of merge and clean."""
 
 

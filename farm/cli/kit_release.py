@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from farm.cli.kit_options import KitCommand, author_of, servers_of, signature, specfile, with_options, work
 from farm.cli.kit_options import as_json as json_option
-from farm.cli.kit_options import author_of, servers_of, signature, specfile, with_options, work
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:
@@ -26,7 +26,7 @@ _options = with_options(
 )
 
 
-@click.command("bump-release")
+@click.command("bump-release", cls=KitCommand)
 @_options
 def bump_release(specfile: Path, **options: Any) -> None:
     """Pin the present commit of every kit's branch in the meta-repo. Nothing is committed when nothing changed."""
@@ -36,7 +36,7 @@ def bump_release(specfile: Path, **options: Any) -> None:
     _show(bump(read_release_spec(specfile), _release_options(options)), options)
 
 
-@click.command("revert-release")
+@click.command("revert-release", cls=KitCommand)
 @_options
 @click.argument("pin", metavar="COMMIT|DATE")
 def revert_release(specfile: Path, pin: str, **options: Any) -> None:

@@ -68,7 +68,6 @@ class _Merging:
     target: Target
     workshop: Workshop
     report: Report = dataclasses.field(default_factory=lambda: Report([]))
-    rules: list[Rule] = dataclasses.field(default_factory=list)
 
     def plan(
         self, sources: Sequence[Kit], kit: Kit, reader: MetadataReader, problems: list[Problem], new: bool
@@ -88,7 +87,9 @@ class _Merging:
 
     def doom(self, pulls: Sequence[Pull], units: Sequence[Unit], kit: Kit) -> list[Doomed]:
         """Pull requests that a newer version has taken the place of."""
-        return list(superseded_bumps(pulls, units, self.rules, kit))
+        looked_at = [outcome.atom for outcome in self.report.outcomes if outcome.status in ("generated", "present")]
+        rules = [Rule(Wanted(atom.catpkg), conditions=_conditions(atom)) for atom in looked_at]
+        return list(superseded_bumps(pulls, units, rules, kit))
 
     def _presence(self, kit: Kit, slots: _Slots) -> _Presence:
         return _Presence(kit, slots, self.request.force)
@@ -128,7 +129,6 @@ class _Merging:
             conditions = (*_conditions(outcome.atom), *_listed_conditions(self.target.rules, generated))
             wanted = Wanted(generated.cpv.catpkg, metadata.slot if outcome.atom.selector_by_slot else "")
             rule = Rule(wanted, conditions=conditions, ignore_slot=not outcome.atom.selector_by_slot)
-            self.rules.append(rule)
             found.append(Candidate(rule, source, generated.cpv, metadata))
         return found
 

@@ -79,6 +79,7 @@ FILTERS: dict[str, Callable[..., Any]] = {
     "add": lambda value, other: value + other,
     "addslashes": lambda value: re.sub(r"([\\\"'])", r"\\\1", str(value)),
     "capfirst": lambda value: str(value)[:1].upper() + str(value)[1:],
+    "default": lambda value, other="": value or other,
     "default_if_none": lambda value, other: other if value is None else value,
     "divisibleby": lambda value, other: int(value) % int(other) == 0,
     "integer": lambda value: int(float(value or 0)),

@@ -15,6 +15,7 @@ from farm.kit.autogen.regexes import matches, replace_all
 from farm.spec.problem import FarmError, error
 from farm.spec.version import LONGEST, Version
 
+_TAG = re.compile(r"v[0-9]")
 _REVISION = re.compile(r"-r\d+$")
 _CONDITION = re.compile(r"(!<|!>|!=|>=|<=|>|<|=|~|!)?\s*(.*)")
 
@@ -39,21 +40,33 @@ def choose(atom: Atom, versions: Sequence[str], values: Mapping[str, Any]) -> Ca
     """
     candidates = sort_descending(transformed(atom, versions, values))
     kept = [one for one in candidates if not any(matches(regex, one.version) for regex in atom.excludes)]
-    admitted = [condition_of(text) for text in atom.selector]
+    admitted = [_condition(atom, text) for text in atom.selector]
     for candidate in kept:
         if all(admits(candidate.order) for admits in admitted):
             return candidate
     raise _none(atom, versions, candidates, kept)
 
 
+def _condition(atom: Atom, text: str) -> Callable[[Version], bool]:
+    try:
+        return condition_of(text)
+    except FarmError as failure:
+        problem = failure.problems[0]
+        raise error(problem.code, f"{atom.name}: {problem.message}", place=atom.place, hint=problem.hint) from None
+
+
 def transformed(atom: Atom, versions: Sequence[str], values: Mapping[str, Any]) -> list[Candidate]:
-    """Each version after all transforms, in order; of those that become the same, the first that upstream names."""
+    """Each version after all transforms, in order, without a ``v`` before its first digit.
+
+    Of those that become the same, the first that upstream names counts.
+    """
     found: dict[str, Candidate] = {}
     steps = [_step(transform, values) for transform in atom.transforms] if versions else []
     for original in versions:
         version = original
         for step in steps:
             version = step(version)
+        version = version[1:] if _TAG.match(version) else version
         found.setdefault(version, Candidate(version, original))
     return list(found.values())
 

@@ -49,7 +49,8 @@ class Bucket:
             return False
         if size_only:
             return True
-        noted = {kind: (head.get("Metadata") or {}).get(name) for kind, name in _KINDS.items() if kind in line.hashes}
+        metadata = {name.lower(): value for name, value in (head.get("Metadata") or {}).items()}
+        noted = {kind: metadata.get(name) for kind, name in _KINDS.items() if kind in line.hashes}
         known = {kind: value for kind, value in noted.items() if value}
         if known:
             return all(value == line.hashes[kind] for kind, value in known.items())

@@ -20,6 +20,9 @@ from farm.spec.problem import error
 ONE = 60.0
 """Seconds that one ebuild may take."""
 
+ALONE = 20
+"""How many unclear ones are tried again by themselves."""
+
 _INSIDE = "/farm-inside.py"
 _VIEW = {
     "profiles/repo_name": b"farm-view\n",
@@ -39,21 +42,39 @@ class Scanned:
     failed: Mapping[Cpv, str]
 
 
-def scan(ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], *, one: float = ONE) -> Scanned:
-    """Runs portage over ebuilds (→ content) with eclasses (name → content).
+def scan(
+    ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], *, one: float = ONE, spare: float = 120.0
+) -> Scanned:
+    """Runs portage over ebuilds (→ content) with eclasses (name → content); ``spare`` seconds more than they need.
 
-    FarmError ``no-portage``, ``no-bubblewrap``, ``confinement-failed``.
+    When portage was stopped, or says nothing about some, a few of them are tried again by themselves: one of them
+    may have taken what the others needed. FarmError ``no-portage``, ``no-bubblewrap``, ``confinement-failed``.
     """
+    done, unclear = _scan(ebuilds, eclasses, one, spare)
+    if len(ebuilds) < 2 or not unclear:
+        return done
+    found, failed = dict(done.found), dict(done.failed)
+    for cpv in unclear[:ALONE]:
+        again, _ = _scan({cpv: ebuilds[cpv]}, eclasses, one, min(spare, one))
+        found |= again.found
+        failed |= again.failed
+    return Scanned(found, {cpv: why for cpv, why in failed.items() if cpv not in found})
+
+
+def _scan(
+    ebuilds: Mapping[Cpv, bytes], eclasses: Mapping[str, bytes], one: float, spare: float
+) -> tuple[Scanned, list[Cpv]]:
+    """Also gives those of which portage does not say why it could not read them."""
     jobs = len(os.sched_getaffinity(0))
     interpreter = _interpreter()
-    seconds = 120 + one + len(ebuilds) * 3
+    seconds = spare + one + len(ebuilds) * 3
     how = Confinement(read_only=_programs(), seconds=seconds, memory=3 << 30, processes=256 + 8 * jobs)
     view = _view(ebuilds, eclasses)
     ended = run_confined([interpreter, "-I", _INSIDE, str(jobs), str(one)], how, view)
     found = dict(_results(ended, ebuilds))
     reasons = _reasons(ended)
     failed = {cpv: reasons.get(str(cpv), _why(ended)) for cpv in ebuilds if cpv not in found}
-    return Scanned(found, failed)
+    return Scanned(found, failed), [cpv for cpv in failed if str(cpv) not in reasons]
 
 
 def _interpreter() -> str:

@@ -128,6 +128,16 @@ def test_pull_requests_and_one_that_is_superseded(bench: Bench) -> None:
     assert "merge/mark-unstable/bump-dev-util_one-1_10" not in bench.world.branches("app-kit")
 
 
+def test_a_pull_request_that_was_merged_is_forgotten(bench: Bench) -> None:
+    bench.run("--push", "--pr")
+    kit, branches = bench.world.kit("app-kit"), bench.world.branches("app-kit")
+    git(kit, "update-ref", "refs/heads/mark-unstable", branches["merge/mark-unstable/bump-dev-util_one-1_10"])
+    report = bench.run("--push", "--pr")
+    assert bench.statuses(report)["dev-util/one"] == "present"
+    assert len(report["merge"]["closed"]) == 1
+    assert "merge/mark-unstable/bump-dev-util_one-1_10" not in bench.world.branches("app-kit")
+
+
 def test_a_failure_stops_only_its_own_package(bench: Bench) -> None:
     bench.services.files["/api/repos/me/one/tarball/refs/tags/v1.10"] = lambda request: request.status(404)
     report = bench.run("--push", status=1)
