@@ -42,10 +42,15 @@ def repositories(files: Sequence[Path]) -> dict[Path, list[Path]]:
     return found
 
 
-def check_clean(files: Sequence[Path]) -> None:
-    """FarmError with all of the files that have changes which are not committed: ``not-committed``."""
+def check_clean(files: Sequence[Path], environ: Mapping[str, str]) -> None:
+    """FarmError with all that would keep a commit from being made: ``not-committed`` for each of the files that have
+    changes which are not committed, ``no-author`` where git does not know who commits.
+    """
     problems = []
     for top, own in repositories(files).items():
+        if _run(top, ["var", "GIT_COMMITTER_IDENT"], environ, check=False).returncode:
+            hint = "give --author, or set user.name and user.email"
+            problems.append(Problem("no-author", f"git does not know who commits in {top}", hint=hint))
         done = _run(top, ["status", "--porcelain", "-z", "--", *map(str, own)])
         for entry in filter(None, done.stdout.decode(errors="replace").split("\0")):
             hint = "commit or undo that first, so that the farm commits its own changes only"

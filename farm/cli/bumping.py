@@ -166,7 +166,7 @@ class Bumping:
     ) -> tuple[Outcome, Session]:
         prepared = prepare(wanted, self._load, fetcher, folder, held)
         if self.options["commit"]:
-            commit.check_clean([change.path for change in prepared.changes.files()])
+            commit.check_clean([change.path for change in prepared.changes.files()], self.author)
         session = self.session.with_staged(prepared.changes.staged())
         plan = session.plan_of(prepared.targets) if not self.options["no_build"] else Plan({}, ())
         diff = prepared.changes.diff(_shown)

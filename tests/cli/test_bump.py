@@ -133,6 +133,25 @@ def test_what_is_not_committed_is_not_mixed_in(site: Site, forge: ReleaseForge) 
     assert "1.1" not in site.files()["lib/greet/definition.yaml"]
 
 
+def test_git_has_to_know_who_commits(site: Site, forge: ReleaseForge) -> None:
+    forge.projects["o/greet"].tags += ["v1.1"]
+    nobody = {f"GIT_{who}_{key}": "" for who in ("AUTHOR", "COMMITTER") for key in ("NAME", "EMAIL")}
+    refused = site.call("--commit", **nobody)
+    assert refused.status == 1 and "[no-author]" in refused.err
+    assert site.revision() == 1 and site.dirty() == ""
+
+
+def test_files_of_a_spec_that_is_changed(site: Site, forge: ReleaseForge) -> None:
+    (site.tree / "lib/greet/sub").mkdir()
+    (site.tree / "lib/greet/sub/text").write_text("text\n")
+    (site.tree / "lib/greet/build.yaml").write_text("image: box\nsteps: [cat sub/text >/greet]\n")
+    forge.projects["o/greet"].tags += ["v1.1"]
+    ran = site.call("--dry-run", json=False)
+    assert ran.status == 0 and "run    lib/greet-1.1" in ran.out
+    assert site.bump()["status"] == 0
+    assert site.content("lib/greet-1.1", "greet") == "text\n"
+
+
 def test_wrong_use(site: Site) -> None:
     for words, code in (
         (("--author", "nobody"), "[bad-author]"),
