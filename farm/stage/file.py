@@ -14,11 +14,11 @@ from typing import Any
 
 from farm.plan.job import EPOCH
 from farm.spec.document import open_source, render_document
+from farm.spec.platform import host_platform
 from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.quantity import parse_duration
 from farm.spec.regex import compile_go
 from farm.spec.schema import explain, valid
-from farm.spec.platform import host_platform
 from farm.spec.yamltext import TEXT, Parsed
 from farm.stage.model import (
     FORMATS,
