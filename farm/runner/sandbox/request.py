@@ -19,8 +19,8 @@ class Request:
 
     ``lowers`` counts the links in the scratch folder; ``etc`` is what these files of /etc say. ``cgroups`` are
     ``cgroup.procs`` files to join. ``binds`` are folders of the host, where they are in the root, and whether they are
-    read-only. With ``on_host`` the root is mounted there, and the commands run on the host. ``rlimit_memory`` and ``rlimit_processes`` are set only where there is no
-    cgroup for them.
+    read-only. With ``on_host`` the root is mounted there, and the commands run on the host. ``rlimit_memory`` and
+    ``rlimit_processes`` are set only where there is no cgroup for them.
     """
 
     scratch: str
