@@ -23,6 +23,7 @@ COMMANDS = {
 @click.group("mark-devkit", cls=MarkGroup, table=COMMANDS)
 @click.option("--config", "-c", type=click.Path(dir_okay=False, path_type=Path), help="mark-devkit's configuration.")
 @switch("--debug", "-d", help="Say more.")
+@click.version_option("0.32.0", prog_name="mark-devkit (farm)")
 @click.pass_context
 def mark_devkit(context: click.Context, /, config: Path | None, debug: bool) -> None:
     """Stand in for mark-devkit: alias mark-devkit="farm mark-devkit"."""

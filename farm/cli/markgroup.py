@@ -51,6 +51,13 @@ class MarkGroup(GoGroup):
         with _status():
             return super().parse_args(ctx, args)
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """The command that the first word names."""
+        with _status():
+            return super().resolve_command(ctx, args)
+
 
 @contextlib.contextmanager
 def _status() -> Iterator[None]:

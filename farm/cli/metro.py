@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli.markgroup import MarkCommand, ShortGroup
-from farm.cli.pflag import switch
+from farm.cli.pflag import switch, words
 from farm.cli.session import FOLDER, Session, settings_of
 from farm.cli.show import print_json, print_problems
 
@@ -48,6 +48,7 @@ def metro() -> None:
 @click.option("--config", "-c", type=_FILE, help="mark-devkit's configuration; only looked at.")
 @switch("--debug", "-d", help="Say more.")
 @switch("--allow-host-hooks", default=None, help="Let outer-… hooks run on this host.")
+@words("--pass-env", help="A variable of the environment that hooks on the host get, too; may be repeated.")
 @click.option("--date", help="The moment that templates take for now (default: SOURCE_DATE_EPOCH, else now).")
 @switch("--fresh", help="Do not go on with an earlier run that failed.")
 @click.option("--store", type=FOLDER, help="The store (default: FARM_STORE, else in the user's cache folder).")
@@ -102,6 +103,7 @@ def _wish(context: click.Context, options: Mapping[str, Any]) -> Wish:
         allow_host_hooks=_stands_in(context) if allowed is None else allowed,
         date=options["date"],
         fresh=options["fresh"],
+        pass_env=options["pass_env"],
     )
 
 

@@ -52,7 +52,7 @@ class Site:
         own = {"FARM_STORE": str(self.store), "SOURCE_DATE_EPOCH": EPOCH, "PYTHONDONTWRITEBYTECODE": ""}
         return {**os.environ, **own, "PYTHONPYCACHEPREFIX": str(self.folder.parents[2] / "pycache"), **env}
 
-    def farm(self, *words: str, limit: float = 60, **env: str) -> Ran:
+    def farm(self, *words: str, limit: float = 240, **env: str) -> Ran:
         """Calls the farm in the folder."""
         done = subprocess.run(
             self.command(*words),
@@ -65,7 +65,7 @@ class Site:
         assert "Traceback" not in done.stderr, done.stderr
         return Ran(done.returncode, done.stdout, done.stderr)
 
-    def run(self, job: str, *words: str, limit: float = 60, **env: str) -> Ran:
+    def run(self, job: str, *words: str, limit: float = 240, **env: str) -> Ran:
         """Runs a job as mark-devkit's command line has it."""
         return self.farm("metro", "run", "--specfile", "jobs/stage3.yaml", "--job", job, *words, limit=limit, **env)
 

@@ -97,7 +97,7 @@ def test_hooks_do_not_get_the_whole_environment(site: Site) -> None:
         "\n- name: inner-env\n  commands: [env >/env]\n- {name: host-env, type: outer-post-chroot, commands: [env]}\n"
     )
     site.add_hook("targets/stage3.yml", hooks)
-    ran = site.run(HTTP, "--allow-host-hooks", SECRET="s3cret")
+    ran = site.run(HTTP, "--allow-host-hooks", "--pass-env", "TOKEN,NONE", SECRET="s3cret", TOKEN="t0ken")
     assert ran.status == 0, ran.err
     inner = read(site.tarball(HTTP), "./env")["./env"].decode()
     rootfs = site.folder / "workspace/rootfs"
@@ -105,6 +105,7 @@ def test_hooks_do_not_get_the_whole_environment(site: Site) -> None:
     assert "MARKDEVKIT_VERSION=" in inner and "flavor_name=core\n" in inner and "minimal=" not in inner
     assert f"MARKDEVKIT_ROOTFS={rootfs}\n" in ran.out, "the hook on the host"
     assert "s3cret" not in inner + ran.out
+    assert ("TOKEN=t0ken\n" in ran.out, "t0ken" in inner) == (True, False)
     assert "MARKDEVKIT_OUTPUTNAME" not in inner + ran.out
 
 
@@ -156,3 +157,4 @@ def test_list_and_diagnose(site: Site) -> None:
     assert text.startswith("job:\n")
     assert site.farm("mark-devkit", "metro", "run", "--specfile", "jobs/stage3.yaml").status == 1, "no --job"
     assert site.farm("mark-devkit", "metro", "run", "--nonsense").status == 1
+    assert site.farm("mark-devkit", "metr").status == 1

@@ -188,7 +188,7 @@ def test_killed_in_a_phase_the_next_run_goes_on(site: Site, phase: str) -> None:
 
 
 def test_the_same_job_does_not_run_twice_at_a_time(site: Site) -> None:
-    site.hook("steps/finish.yml", "hooks: [{name: wait, commands: [sleep 20]}]\n")
+    site.hook("steps/finish.yml", "hooks: [{name: wait, commands: [sleep 600]}]\n")
     command = [*site.command("metro", "run"), "--specfile", "jobs/stage3.yaml", "--job", HTTP, "--allow-host-hooks"]
     with subprocess.Popen(
         [*command, "--json"], cwd=site.folder, stdout=subprocess.PIPE, text=True, env=site.environ()
@@ -213,7 +213,7 @@ def test_a_full_disk(site: Site) -> None:
         {farm} --allow-host-hooks >first 2>&1; echo $? >status
         mount -o remount,size=200m {site.store}
         {farm} --allow-host-hooks >second 2>&1; echo $? >>status"""
-    subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=site.folder, env=site.environ(), check=True, timeout=120)
+    subprocess.run(["unshare", "-m", "sh", "-c", script], cwd=site.folder, env=site.environ(), check=True, timeout=400)
     first, second = ((site.folder / name).read_text() for name in ("first", "second"))
     assert (site.folder / "status").read_text() == "1\n0\n", (first, second)
     assert "hook big (inner-chroot)" in first

@@ -93,3 +93,14 @@ def test_the_shell_of_a_failed_job_of_the_host_is_in_its_root(sandbox: Bench, tm
     from farm.plan.reading import job_of
 
     assert enter(job_of(key_document(job)), sandbox.store, outcome.failure.root, ("/bin/test", "-e", "/x")) == 0
+
+
+def test_the_docker_runner_says_that_it_cannot(sandbox: Bench, tmp_path: Path) -> None:
+    import threading
+
+    from farm.runner.docker import DockerRunner
+
+    for job in (Job(binds=(Bind("/a", cache="a"),)), Job(on_host="/x")):
+        with pytest.raises(FarmError) as caught:
+            DockerRunner().run(job, sandbox.store, tmp_path / "log", threading.Event())
+        assert caught.value.code == "docker-cannot"

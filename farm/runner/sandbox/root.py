@@ -99,7 +99,7 @@ def _bind(source: int, target: str, read_only: bool) -> None:
     for name in filter(None, target.split("/")):
         folder += f"/{name}"
         with contextlib.suppress(FileExistsError):
-            os.mkdir(folder, 0o755)
+            Path(folder).mkdir(0o755)
     syscalls.move_mount(source, target)
     kept = os.statvfs(target).f_flag & (MS_NOEXEC | MS_RDONLY)
     flags = MS_BIND | MS_REMOUNT | MS_NOSUID | MS_NODEV | kept | (MS_RDONLY if read_only else 0)

@@ -38,9 +38,9 @@ def host_problems(
     return tuple(dict.fromkeys([*problems, *_bad_folders(job)]))
 
 
-def host_environment(environ: Mapping[str, str]) -> dict[str, str]:
-    """What hooks on the host get of the environment: who and where the user is, and proxies. No secrets."""
-    return {name: environ[name] for name in (*_PASSED, *_PROXIES) if name in environ}
+def host_environment(environ: Mapping[str, str], more: Sequence[str] = ()) -> dict[str, str]:
+    """What hooks on the host get of the environment: who and where the user is, proxies, and ``more`` by name."""
+    return {name: environ[name] for name in (*_PASSED, *_PROXIES, *more) if name in environ}
 
 
 @contextlib.contextmanager

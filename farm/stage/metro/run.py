@@ -35,6 +35,7 @@ class Wish:
     """What the command line asks for. ``date``: the moment of all templates, as written; empty: see `state.moment_of`.
 
     ``cleanup``: nothing stays in the workspace. ``fresh``: an earlier run that failed is not gone on with.
+    ``pass_env``: variables that hooks on the host get, too.
     """
 
     specfile: Path
@@ -46,6 +47,7 @@ class Wish:
     allow_host_hooks: bool = False
     date: str | None = None
     fresh: bool = False
+    pass_env: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -124,7 +126,7 @@ def _checked(
 
 def _options(wish: Wish, run: state.Run, platform: str, environ: Mapping[str, str]) -> Options:
     skips = (wish.skip_source, wish.skip_hooks, wish.skip_packer)
-    return Options(run.once, str(Path.cwd()), platform, host.host_environment(environ), *skips)
+    return Options(run.once, str(Path.cwd()), platform, host.host_environment(environ, wish.pass_env), *skips)
 
 
 def _last_root(planned: Planned, results: Mapping[str, Result]) -> tuple[Ref, ...]:
