@@ -49,6 +49,10 @@ def build(plain: bool, **options: object) -> None:
     """
     ensure_privileges(sys.argv)
     session = Session.of(options)
+    if boards := boards_among(session):
+        from farm.cli.image.build import build_boards
+
+        build_boards(session, boards, plain, options)
     prepare(session.settings.destination)
     plan = session.plan()
     print_problems(plan.problems)
@@ -66,6 +70,13 @@ def build(plain: bool, **options: object) -> None:
     if summary.outcome == "cancelled":
         raise SystemExit(130)
     raise SystemExit(0 if summary.outcome == "ok" and not plan.problems else 1)
+
+
+def boards_among(session: Session) -> tuple[str, ...]:
+    """Targets that are boards: a file images/NAME.yaml, and no package of that name."""
+    named = [name for name in session.targets if "/" not in name and Path("images", f"{name}.yaml").is_file()]
+    known = {package.name for package in session.tree.packages} if named else set()
+    return tuple(name for name in named if name not in known)
 
 
 def run(session: Session, plan: Plan, screen: Screen, makers: Makers | None = None) -> Summary:

@@ -185,7 +185,7 @@ class Session:
             settings.network,
             compression,  # type: ignore[arg-type]
             images,
-            platforms=self._platforms(),
+            platforms=self._platforms(platform or settings.platform),
         )
         plan = make_plan(self.tree, wanted, options)
         if not everything:
@@ -193,7 +193,8 @@ class Session:
         nameless = [p for p in self.tree.problems if p.severity == "error" and not p.package]
         return dataclasses.replace(plan, problems=(*nameless, *plan.problems))
 
-    def _platforms(self) -> Platforms:
+    def _platforms(self, target: str) -> Platforms:
+        """What this host can do for ``target``; what it can do for others is not looked at."""
         from farm.plan.platform import Platforms
         from farm.runner.registry import platforms_of
         from farm.spec.model import Requirement
@@ -201,7 +202,9 @@ class Session:
 
         named = self.settings.accelerators if self.accelerate else {}
         accelerators = tuple((platform, Requirement(*package.split("/"))) for platform, package in named.items())
-        return Platforms(host_platform(), platforms_of(self.settings.runner), accelerators, self.cross)
+        host = host_platform()
+        native = (host,) if target == host else platforms_of(self.settings.runner)
+        return Platforms(host, native, accelerators, self.cross)
 
     def _wanted(self) -> Sequence[PackageId]:
         if self.everything:

@@ -134,7 +134,7 @@ def native_platforms() -> tuple[str, ...]:
 
 def check(platform: str, folder: Path = FOLDER) -> Problem | None:
     """What keeps roots of ``platform`` from running here, with how to mend it; None: nothing does."""
-    if platform in native_platforms():
+    if platform == host_platform() or platform in native_platforms():
         return None
     if platform not in MACHINES:
         return Problem("unknown-platform", f"nothing is known of {platform}", hint=f"known: {', '.join(MACHINES)}")

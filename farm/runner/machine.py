@@ -11,7 +11,7 @@ from pathlib import Path
 from farm.plan.job import Job
 from farm.runner import binfmt
 from farm.runner.protocol import Failure
-from farm.spec.platform import HEADER, MACHINES, of_elf, runs_programs_of
+from farm.spec.platform import HEADER, MACHINES, host_platform, of_elf, runs_programs_of
 from farm.spec.problem import FarmError, error
 from farm.store.entry import FILE
 from farm.store.union import Union
@@ -70,7 +70,7 @@ def shell_platform(lowers: Sequence[Path]) -> str | None:
 
 def is_emulated(job: Job) -> bool:
     """Whether the job's programs need an emulator here."""
-    return job.platform not in binfmt.native_platforms()
+    return job.platform != host_platform() and job.platform not in binfmt.native_platforms()
 
 
 def emulator_fault(job: Job, failure: Failure | None, log: Path) -> str | None:

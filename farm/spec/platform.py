@@ -50,6 +50,11 @@ MACHINES: dict[str, Machine] = {
 USUAL = "linux/amd64"
 """What packages and wagons that name no platform are for."""
 
+_AS_WELL = {
+    "linux/amd64": ("linux/386",),
+    "linux/arm/v7": ("linux/arm/v6",),
+    "linux/arm/v6": ("linux/arm/v7",),  # what a 32-bit ARM's program needs is not told by its header
+}
 _UNAME = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386"}
 
 
@@ -82,5 +87,5 @@ def of_elf(header: bytes) -> str | None:
 
 
 def runs_programs_of(platform: str, other: str) -> bool:
-    """Whether a root of ``platform`` is right where programs are for ``other``: the same, or an older ARM's."""
-    return platform == other or {platform, other} == {"linux/arm/v7", "linux/arm/v6"}
+    """Whether programs for ``other`` are right in a root of ``platform``: it is the same, or runs them as well."""
+    return platform == other or other in _AS_WELL.get(platform, ())

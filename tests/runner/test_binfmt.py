@@ -91,7 +91,8 @@ def test_elf_headers_tell_the_platform() -> None:
             assert of_elf(smallest[:HEADER]) == platform
     assert of_elf(Path(sys.executable).resolve().read_bytes()[:HEADER]) == host_platform()
     assert of_elf(b"#!/bin/sh\n".ljust(HEADER)) is None and of_elf(b"\x7fELF") is None
-    assert runs_programs_of("linux/arm/v7", "linux/arm/v6") and not runs_programs_of(ARM, "linux/arm/v7")
+    assert runs_programs_of("linux/arm/v7", "linux/arm/v6") and runs_programs_of("linux/amd64", "linux/386")
+    assert not runs_programs_of(ARM, "linux/arm/v7") and not runs_programs_of("linux/386", "linux/amd64")
 
 
 def test_the_host_runs_its_own() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
@@ -74,7 +74,7 @@ def deliver_images(
     return [Delivered(f"image/{f.board}", f.file, f.digests["sha256"], f.size) for f in files]
 
 
-def finish(boards: Sequence[Board], summary: Summary) -> None:
+def finish(boards: Sequence[Board], summary: Summary) -> NoReturn:
     """Tells what the jobs found wrong with the board files, and exits with the run's status."""
     from farm.image.outcome import board_problems
 

@@ -1,0 +1,144 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""An image against its board: everything that no emulator runs is checked by its structure."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import re
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from farm.image.boot.raspberry import read_config
+from farm.image.egon import look
+from farm.image.fat import Fat
+from farm.image.inspect import Inspected, inspect
+from farm.image.layout import shown
+from farm.image.model import Board
+from farm.spec.problem import FarmError, Problem
+
+_LINE = re.compile(r"([0-9a-f]{64,128})  ([^/]+)")
+
+
+def verify_image(file: Path, board: Board | None) -> tuple[Inspected, list[Problem]]:
+    """All that is wrong with an image: by itself, and as the image of ``board``. FarmError when it is none."""
+    found = inspect(file)
+    problems = [Problem("bad-loader", f"{p.title}") for p in found.pieces if p.kind == "loader" and p.details]
+    problems += _overlaps(found)
+    problems += _file_systems(file, found)
+    if board:
+        with open(file, "rb") as image:
+            problems += _partitions(found, board)
+            problems += _loaders(image.fileno(), board)
+            problems += _boot_files(image.fileno(), board)
+    return found, problems
+
+
+def verify_digests(file: Path) -> tuple[list[str], list[Problem]]:
+    """Files beside the image whose digests are listed: names that are right, and what is wrong."""
+    right: list[str] = []
+    problems: list[Problem] = []
+    stem = file.name.split(".")[0]
+    for algorithm in ("sha256", "sha512"):
+        listed = file.with_name(f"{stem}.{algorithm}")
+        if not listed.exists():
+            continue
+        for line in listed.read_text().splitlines():
+            match = _LINE.fullmatch(line)
+            if not match:
+                problems.append(Problem("bad-digests", f"{listed.name}: {line!r} is no line of {algorithm}sum"))
+            elif (other := file.with_name(match[2])).exists():
+                with open(other, "rb") as content:
+                    same = hashlib.file_digest(content, algorithm).hexdigest() == match[1]
+                if same:
+                    right.append(f"{algorithm} {other.name}")
+                else:
+                    problems.append(Problem("digest-mismatch", f"{other.name} does not have its {algorithm}"))
+    return right, problems
+
+
+def _overlaps(found: Inspected) -> Iterator[Problem]:
+    before = None
+    for piece in found.pieces:
+        if before and piece.start < before.start + before.size:
+            yield Problem("pieces-overlap", f"{piece.title} at {shown(piece.start)} lies over {before.title}")
+        if piece.start + piece.size > found.size:
+            yield Problem("partition-outside", f"{piece.title} ends behind the end of the image")
+        before = piece
+
+
+def _file_systems(file: Path, found: Inspected) -> Iterator[Problem]:
+    """e2fsck, read-only, where it is installed (it is on every Debian)."""
+    for piece in found.pieces:
+        if piece.kind == "ext4":
+            command = ["e2fsck", "-fn", f"{file.absolute()}?offset={piece.start}"]
+            try:
+                done = subprocess.run(command, capture_output=True, text=True, check=False)
+            except FileNotFoundError:
+                hint = "apt-get install e2fsprogs"
+                yield Problem("tool-missing", "file systems are not checked: there is no e2fsck", None, hint, "warning")
+                return
+            if done.returncode:
+                yield Problem("bad-file-system", f"{piece.title}: {done.stdout.strip().splitlines()[-1:]}")
+
+
+def _partitions(found: Inspected, board: Board) -> Iterator[Problem]:
+    there = {(p.start, p.size, p.kind) for p in found.pieces}
+    for part in board.partitions:
+        if (part.start, part.size, part.type) not in there:
+            message = f"there is no {part.type} partition {part.name} of {shown(part.size)} at {shown(part.start)}"
+            yield Problem("wrong-partition", message, board.place(("partitions", part.number - 1)))
+
+
+def _loaders(image: int, board: Board) -> Iterator[Problem]:
+    for index, loader in enumerate(board.loaders):
+        place = board.place(("boot-loader", index))
+        there = look(image, loader.offset)
+        if loader.kind != "other" and there.kind != loader.kind:
+            message = f"at {shown(loader.offset)} there is {there}, not {loader.kind}"
+            yield Problem("wrong-loader", message, place)
+        elif there.problem:
+            yield Problem("bad-loader", f"at {shown(loader.offset)}: {there}", place)
+        elif loader.kind == "egon" and loader.name and there.name != loader.name:
+            yield Problem("wrong-loader", f"the SPL is for {there.name}, not for {loader.name}", place)
+        elif loader.kind == "other" and not os.pread(image, 4096, loader.offset).strip(b"\0"):
+            yield Problem("wrong-loader", f"there is nothing at {shown(loader.offset)}", place)
+
+
+def _boot_files(image: int, board: Board) -> Iterator[Problem]:
+    """Files of FAT partitions: firmware is there, config.txt is understood, and what it names is there."""
+    for part in board.partitions:
+        if part.type != "fat":
+            continue
+        try:
+            fat = Fat(image, part.start)
+            names = {file.path.lower() for file in fat.files()}
+        except FarmError as failure:
+            yield from failure.problems
+            continue
+        for index, firmware in enumerate(board.firmware):
+            for number, pattern in enumerate(firmware.files):
+                name = f"{firmware.to}/{Path(pattern).name}".lstrip("/").lower()
+                if firmware.partition == part.name and "*" not in name and name not in names:
+                    at = board.place(("firmware", index, "files", number))
+                    yield Problem("missing-firmware", f"{name} is not in partition {part.name}", at)
+        if part.name == board.boot.partition and board.boot.config_txt is not None:
+            yield from _config(fat, names, board)
+
+
+def _config(fat: Fat, names: set[str], board: Board) -> Iterator[Problem]:
+    place = board.place(("boot", "config-txt"))
+    try:
+        config = read_config(fat.read("config.txt").decode("utf-8", "replace"))
+    except FarmError as failure:
+        yield from (Problem(p.code, p.message, place, p.hint) for p in failure.problems)
+        return
+    wanted = [
+        config.get("kernel", "kernel8.img"),
+        config.get("device_tree", ""),
+        config.get("initramfs", "").split()[:1],
+    ]
+    for name in (wanted[0], wanted[1], *wanted[2]):
+        if name and str(name).lower() not in names:
+            yield Problem("missing-file", f"config.txt names {name}, which is not there", place)
