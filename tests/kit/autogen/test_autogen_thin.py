@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_project import Project
 from autogen_services import GitHub, Request
-from conftest import Project
 
 DATA = Path(__file__).parents[2] / "data/kits"
 
