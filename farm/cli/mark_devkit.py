@@ -17,7 +17,21 @@ COMMANDS = {
 """Name of a command → its module and what it is for."""
 
 
-@click.group(cls=LazyGroup, table=COMMANDS)
+ALIASES = {"a": "autogen", "doit": "autogen-thin"}
+"""mark-devkit's short names."""
+
+
+class MarkGroup(LazyGroup):
+    """A lazy group that knows mark-devkit's short names."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """As the lazy group, a short name taken for its command."""
+        return super().resolve_command(ctx, [ALIASES.get(args[0], args[0]), *args[1:]] if args else args)
+
+
+@click.group(cls=MarkGroup, table=COMMANDS)
 @click.option("--config", "-c", type=click.Path(dir_okay=False, path_type=Path), help="The configuration file.")
 @click.option("--debug", "-d", is_flag=True, help="Taken for the sake of scripts.")
 @click.pass_context

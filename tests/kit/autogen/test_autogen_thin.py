@@ -127,7 +127,7 @@ def test_dry_run_and_values(project: Project) -> None:
 def test_as_mark_devkit(project: Project) -> None:
     project.spec(noop({"foo": {"vars": {"versions": ["1"]}}}))
     words = project.words("--concurrency", "10", "--show-values=false", "--verbose")[2:]
-    for command in (["mark-devkit", "autogen-thin"], ["kit", "autogen-thin"]):
+    for command in (["mark-devkit", "doit"], ["mark-devkit", "autogen", "--skip-merge"]):
         done = subprocess.run(
             [*project.command()[:3], *command, *words], capture_output=True, text=True, env=project.environment()
         )
