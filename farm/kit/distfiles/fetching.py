@@ -28,6 +28,8 @@ MAX_SIZE = 8 << 30
 """Bytes of the largest distfile that is taken."""
 
 _ROUNDS = 4
+_LOCKS = 3
+"""Hex digits of an address's hash in a lock's name: lock files stay, so there must not be one for each address."""
 _FIRST_DELAY = 0.3
 _LONGEST_DELAY = 10.0
 _VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
@@ -82,7 +84,7 @@ class Distfiles:
         FarmError ``distfile-mismatch``, ``distfile-unavailable`` (each names all addresses and what they said),
         ``cancelled``.
         """
-        with self.store.lock(f"distfile-{_key(wanted.urls[0] if wanted.urls else wanted.name)}"):
+        with self.store.lock(f"distfile-{_key(wanted.urls[0] if wanted.urls else wanted.name)[:_LOCKS]}"):
             if known := self._by_digest(wanted):
                 return known
             return self._patiently(wanted)

@@ -82,6 +82,18 @@ def test_several_atoms_of_one_package(project: Project) -> None:
     assert report["packages"][1]["problems"][0]["code"] == "conflict"
 
 
+def test_two_packages_with_one_name_of_a_distfile(project: Project) -> None:
+    project.services.files |= {"/a/x.tgz": b"a", "/b/x.tgz": b"b"}
+    base = project.services.base
+    assets = {name: [{"name": "x.tgz", "prefix": f"{base}/{name}"}] for name in ("a", "b")}
+    atoms = [{name: {"vars": {"versions": ["1"]}, "assets": asset}} for name, asset in assets.items()]
+    project.spec(noop(*atoms))
+    report = project.thin()
+    assert [package["status"] for package in report["packages"]] == ["generated", "failed"]
+    assert report["packages"][1]["problems"][0]["code"] == "conflict"
+    assert (project.root / "work/downloads/x.tgz").read_bytes() == b"a"
+
+
 @pytest.mark.parametrize(
     ("atom", "code"),
     [
