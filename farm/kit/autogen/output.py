@@ -11,6 +11,7 @@ from pathlib import Path
 from farm.kit.autogen.package import Generated
 from farm.kit.autogen.run import Outcome
 from farm.kit.distfiles.fetching import Distfiles
+from farm.kit.distfiles.parts import forget_parts, part_of
 from farm.kit.manifest import Distfile, Manifest, agree, parse_manifest
 from farm.kit.tree import EXECUTABLE, FILE, LINK
 from farm.spec.problem import FarmError, Problem
@@ -74,6 +75,7 @@ def write_kit(folder: Path, contents: Contents) -> list[str]:
         mode, content = contents[path]
         if path.endswith("/Manifest"):
             content = _joined(folder / path, content)
+        forget_parts(folder / path, 0)
         if _write(folder / path, mode, content):
             changed.append(path)
     return changed
@@ -100,8 +102,7 @@ def _write(file: Path, mode: str, content: bytes) -> bool:
         if file.is_symlink() and str(file.readlink()) == target:
             return False
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.{os.getpid()}")
-        part.unlink(missing_ok=True)
+        part = part_of(file)
         part.symlink_to(target)
         part.replace(file)
         return True

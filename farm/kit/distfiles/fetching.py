@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from farm.kit.distfiles.parts import forget_parts, part_of
 from farm.kit.manifest import DEFAULT_HASHES, Distfile, hash_file
 from farm.spec.problem import FarmError, Problem, error
 from farm.spec.whole import write_whole
@@ -112,8 +113,8 @@ class Distfiles:
         folder.mkdir(parents=True, exist_ok=True)
         if target.is_file() and not target.is_symlink() and _is(target, got.distfile):
             return target
-        part = target.with_name(f".{target.name}.{threading.get_ident()}.part")
-        part.unlink(missing_ok=True)
+        part = part_of(target)
+        forget_parts(target)
         try:
             _copy(self.store.blob_path(got.blob), part)
             part.replace(target)

@@ -340,3 +340,37 @@ def test_a_second_hub_package_of_the_same_repository_asks_once(project: Project,
     project.spec(spec)
     assert project.thin()["status"] == 0
     assert len(project.services.paths("/api/repos/me/luet/tags")) == 1
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment(project: Project) -> None:
+    """What a killed run left is whole files only, and the next run makes what an undisturbed one makes."""
+    base = project.services.base
+    atoms = []
+    for number in range(40):
+        project.services.files[f"/p{number}.bin"] = os.urandom(200_000)
+        asset = [{"name": f"p{number}.bin", "prefix": base}]
+        atoms.append({f"p{number}": {"vars": {"versions": ["1"]}, "assets": asset}})
+        project.write(f"dev-util/p{number}/files/x.patch", f"patch {number}\n")
+    project.spec(noop(*atoms))
+    assert project.thin()["status"] == 0
+    whole = files_below(project.root / "work")
+    assert len(whole) == 160
+    for turn in range(12):
+        for name in ("work", "store"):
+            (project.root / name).rename(project.root / f"{name}-{turn}")
+        for delay in (0.6 + 0.15 * turn, 1.2):
+            with subprocess.Popen(
+                project.command("--thin"), env=project.environment(), stdout=subprocess.DEVNULL
+            ) as run:
+                time.sleep(delay)
+                run.send_signal(signal.SIGKILL)
+            left = files_below(project.root / "work") if (project.root / "work").exists() else {}
+            left = {path: content for path, content in left.items() if not Path(path).name.startswith(".")}
+            assert {path: whole[path] for path in left} == left
+        assert project.thin()["status"] == 0
+        made = files_below(project.root / "work/sources")
+        assert {f"sources/{path}": content for path, content in made.items()} == {
+            path: content for path, content in whole.items() if path.startswith("sources/")
+        }
+        assert whole.items() <= files_below(project.root / "work").items()
