@@ -3,6 +3,9 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+import time
 from pathlib import Path
 from typing import Any
 
@@ -74,6 +77,7 @@ def foundations(world: World) -> Path:
     (fix / "app-misc/fixed/fixed-1.ebuild").write_bytes(b'EAPI=7\nSLOT=0\nKEYWORDS="*"\n')
     (fix / "profiles/package.mask").mkdir(parents=True)
     (fix / "profiles/package.mask/app").write_text("app-misc/none\n")
+    (fix / "profiles/link").symlink_to("/etc/passwd")
     base = world.url("app-kit").rpartition("/")[0]
     return world.spec("foundations.yaml", FOUNDATIONS.replace("BASE", base).replace("COMMIT", commit))
 
@@ -105,6 +109,7 @@ def test_a_release_is_made_and_made_again(world: World, foundations: Path) -> No
     assert read(lib, new["new"], "profiles/categories") == "dev-libs\ndev-util\n"
     assert "masters = core-kit\n" in read(lib, new["new"], "metadata/layout.conf")
     app = world.branches("app-kit")["r1"]
+    assert "profiles/link" not in files_of(world.kit("app-kit"), app)
     assert read(world.kit("app-kit"), app, "profiles/package.mask/app") == "app-misc/none\n"
     python = world.branches("python-kit")["3.7"]
     assert read(world.kit("python-kit"), python, "profiles/package.mask/python-kit") == ">=dev-lang/python-3.8\n"
@@ -146,13 +151,29 @@ def test_what_cannot_be_done(world: World, foundations: Path) -> None:
 
 
 def test_a_kit_that_cannot_be_reached_stops_no_other(world: World, foundations: Path) -> None:
-    import shutil
-
     shutil.rmtree(world.kit("lib-kit"))
     ran, made = merge(world, foundations)
     assert ran.status == 1
     assert made["lib-kit:new"]["failed"] and made["lib-kit:old"]["failed"] and not made["app-kit:r1"]["failed"]
     assert set(world.branches("nokit")) == {"r1"}
+
+
+@pytest.mark.parametrize("seconds", [1.5, 4.0])
+def test_a_killed_run_is_made_good(world: World, foundations: Path, seconds: float) -> None:
+    command = world.command("kit", "merge", "--foundations", foundations, "--push", "--json")
+    with subprocess.Popen(
+        command, cwd=world.folder, env=world.environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    ) as process:
+        time.sleep(seconds)
+        process.kill()
+    ran, made = merge(world, foundations)
+    assert ran.status == 0, ran.err
+    assert not any(kit["changed"] for kit in merge(world, foundations)[1].values())
+    for name in KITS:
+        for head in world.branches(name).values():
+            titles = subjects(world.kit(name), head)
+            assert len(titles) == len(set(titles)), titles
+    assert len(made) == 5
 
 
 def test_foundations_are_shown(world: World, foundations: Path) -> None:
