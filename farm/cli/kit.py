@@ -32,17 +32,7 @@ ALIASES = {
 """mark-devkit's short names. Its ``c`` is both clean and clone, and is left out."""
 
 
-class KitGroup(LazyGroup):
-    """A lazy group that knows mark-devkit's short names."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As the lazy group, a short name taken for its command."""
-        return super().resolve_command(ctx, [ALIASES.get(args[0], args[0]), *args[1:]] if args else args)
-
-
-@click.group(cls=KitGroup, table=COMMANDS)
+@click.group(cls=LazyGroup, table=COMMANDS, short=ALIASES)
 @click.option(
     "--config", "-c", type=click.Path(dir_okay=False, path_type=Path), help="mark-devkit's configuration, with tokens."
 )

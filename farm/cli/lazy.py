@@ -14,11 +14,12 @@ Table = Mapping[str, tuple[str, str]]
 
 
 class LazyGroup(click.Group):
-    """Lists the commands of a table without importing them."""
+    """Lists the commands of a table without importing them. ``short``: further names of some of them."""
 
-    def __init__(self, *args: Any, table: Table, **options: Any) -> None:
+    def __init__(self, *args: Any, table: Table, short: Mapping[str, str] | None = None, **options: Any) -> None:
         super().__init__(*args, **options)
         self.table = table
+        self.short = short or {}
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         """All names, in the order of the table."""
@@ -40,7 +41,8 @@ class LazyGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """As click does, with a suggestion for a mistyped name."""
+        """As click does, also by a short name, and with a suggestion for a mistyped one."""
+        args = [self.short.get(args[0], args[0]), *args[1:]] if args else args
         if args and args[0] not in self.table:
             import difflib
 

@@ -20,7 +20,7 @@ COMMANDS = {
 """Name of a command → its module and what it is for."""
 
 
-@click.group("mark-devkit", cls=MarkGroup, table=COMMANDS)
+@click.group("mark-devkit", cls=MarkGroup, table=COMMANDS, short={"a": "autogen", "doit": "autogen-thin"})
 @click.option("--config", "-c", type=click.Path(dir_okay=False, path_type=Path), help="mark-devkit's configuration.")
 @switch("--debug", "-d", help="Say more.")
 @click.version_option("0.32.0", prog_name="mark-devkit (farm)")

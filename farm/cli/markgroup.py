@@ -4,8 +4,7 @@
 from __future__ import annotations
 
 import contextlib
-from collections.abc import Iterator, Mapping
-from typing import Any
+from collections.abc import Iterator
 
 import click
 
@@ -29,18 +28,14 @@ class MarkCommand(GoCommand):
 
 
 class ShortGroup(LazyGroup):
-    """A group whose commands have short names, too."""
-
-    def __init__(self, *args: Any, short: Mapping[str, str], **options: Any) -> None:
-        super().__init__(*args, **options)
-        self.short = short
+    """A group that ends with mark-devkit's status for wrong usage."""
 
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """The command that the first word names."""
         with _status():
-            return super().resolve_command(ctx, [self.short.get(args[0], args[0]), *args[1:]])
+            return super().resolve_command(ctx, args)
 
 
 class MarkGroup(GoGroup):

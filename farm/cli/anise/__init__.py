@@ -11,7 +11,7 @@ from typing import Any
 import click
 
 from farm.cli.anise.flags import persistent
-from farm.cli.anise.group import AliasGroup
+from farm.cli.pflag import GoGroup
 
 COMMANDS = {
     "install": ("farm.cli.anise.install", "Install packages and what they need."),
@@ -32,7 +32,7 @@ ALIASES = {"i": "install", "u": "upgrade", "rm": "uninstall", "un": "uninstall",
            "c": "config"}  # fmt: skip
 
 
-@click.group("anise", cls=AliasGroup, table=COMMANDS, aliases=ALIASES)
+@click.group("anise", cls=GoGroup, table=COMMANDS, short=ALIASES)
 @persistent
 def anise(**_options: Any) -> None:
     """Install and manage packages of wagons: LUET="farm anise"."""

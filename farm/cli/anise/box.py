@@ -11,13 +11,12 @@ from typing import Any
 import click
 
 from farm.cli.anise.flags import persistent
-from farm.cli.anise.group import AliasGroup
-from farm.cli.pflag import GoCommand, switch
+from farm.cli.pflag import GoCommand, GoGroup, switch
 
 COMMANDS = {"exec": ("farm.cli.anise.box", "Run a command in a root.")}
 
 
-@click.group("box", cls=AliasGroup, table=COMMANDS)
+@click.group("box", cls=GoGroup, table=COMMANDS)
 @persistent
 def box(**_options: Any) -> None:
     """Run a command in a root."""

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli.anise.flags import client, persistent
-from farm.cli.anise.group import AliasGroup
-from farm.cli.pflag import GoCommand, switch
+from farm.cli.pflag import GoCommand, GoGroup, switch
 from farm.cli.show import plural
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ COMMANDS = {
 }
 
 
-@click.group("database", cls=AliasGroup, table=COMMANDS)
+@click.group("database", cls=GoGroup, table=COMMANDS)
 @persistent
 def database(**_options: Any) -> None:
     """Look at and mend the database of installed packages."""

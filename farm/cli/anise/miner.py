@@ -9,10 +9,9 @@ from typing import Any
 import click
 
 from farm.cli.anise.flags import client, persistent
-from farm.cli.anise.group import AliasGroup
 from farm.cli.anise.perform import finalizer_options, perform
 from farm.cli.anise.reinstall import reinstall
-from farm.cli.pflag import GoCommand, switch, words
+from farm.cli.pflag import GoCommand, GoGroup, switch, words
 from farm.cli.show import plural, size
 
 _HERE = "farm.cli.anise.miner"
@@ -29,7 +28,7 @@ ALIASES = {"d": "download", "i": "install-package", "r": "remove-package", "rm":
 reinstall_package = reinstall
 
 
-@click.group("miner", cls=AliasGroup, table=COMMANDS, aliases=ALIASES)
+@click.group("miner", cls=GoGroup, table=COMMANDS, short=ALIASES)
 @persistent
 def miner(**_options: Any) -> None:
     """Packages one by one, in the order given, without regard to dependencies, conflicts and masks."""

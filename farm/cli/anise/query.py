@@ -8,10 +8,9 @@ from typing import Any
 import click
 
 from farm.cli.anise.flags import client, output_option, persistent
-from farm.cli.anise.group import AliasGroup
 from farm.cli.anise.search import root_prefix, stones
 from farm.cli.anise.show import print_data, print_stones
-from farm.cli.pflag import GoCommand, switch
+from farm.cli.pflag import GoCommand, GoGroup, switch
 
 _HERE = "farm.cli.anise.query"
 COMMANDS = {
@@ -22,7 +21,7 @@ COMMANDS = {
 ALIASES = {"fi": "files", "f": "files", "be": "belongs", "b": "belongs", "o": "orphans"}
 
 
-@click.group("query", cls=AliasGroup, table=COMMANDS, aliases=ALIASES)
+@click.group("query", cls=GoGroup, table=COMMANDS, short=ALIASES)
 @persistent
 def query(**_options: Any) -> None:
     """Ask for files, owners and orphans."""

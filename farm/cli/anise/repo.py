@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli.anise.flags import Contradiction, client, persistent
-from farm.cli.anise.group import AliasGroup
 from farm.cli.anise.perform import synced
 from farm.cli.anise.show import when
-from farm.cli.pflag import GoCommand, switch
+from farm.cli.pflag import GoCommand, GoGroup, switch
 
 if TYPE_CHECKING:
     from farm.client.config import ClientConfig, RepositoryConfig
@@ -25,7 +24,7 @@ COMMANDS = {
 }
 
 
-@click.group("repo", cls=AliasGroup, table=COMMANDS, aliases={"up": "update"})
+@click.group("repo", cls=GoGroup, table=COMMANDS, short={"up": "update"})
 @persistent
 def repo(**_options: Any) -> None:
     """List, sync and switch repositories."""

@@ -8,9 +8,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli.anise.flags import client, persistent
-from farm.cli.anise.group import AliasGroup
 from farm.cli.anise.perform import finalizer_options, perform
-from farm.cli.pflag import GoCommand, switch
+from farm.cli.pflag import GoCommand, GoGroup, switch
 from farm.cli.show import print_problems
 
 if TYPE_CHECKING:
@@ -32,7 +31,7 @@ _KNOWN = {
 """Subsets that are described also where nobody defines them."""
 
 
-@click.group("subsets", cls=AliasGroup, table=COMMANDS)
+@click.group("subsets", cls=GoGroup, table=COMMANDS)
 @persistent
 def subsets(**_options: Any) -> None:
     """Choose which parts of packages are installed."""

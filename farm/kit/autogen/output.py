@@ -11,7 +11,8 @@ from pathlib import Path
 from farm.kit.autogen.package import Generated
 from farm.kit.autogen.run import Outcome
 from farm.kit.distfiles.fetching import Distfiles
-from farm.kit.manifest import Manifest, agree, parse_manifest
+from farm.kit.distfiles.parts import forget_parts, part_of
+from farm.kit.manifest import Distfile, Manifest, agree, parse_manifest
 from farm.kit.tree import EXECUTABLE, FILE, LINK
 from farm.spec.problem import FarmError, Problem
 from farm.spec.whole import write_whole
@@ -22,30 +23,29 @@ Contents = Mapping[str, tuple[str, bytes]]
 def without_conflicts(outcomes: Sequence[Outcome]) -> list[Outcome]:
     """The same, where a package that contradicts an earlier one has failed.
 
-    Two atoms may give different versions of a package; they may not give one ebuild, one of ``files/`` or one distfile
-    two contents.
+    Two atoms may give different versions of a package; they may not give one ebuild, one of ``files/`` or one
+    distfile (of any package: mirrors have one file of a name) two contents.
     """
     seen: dict[str, bytes | tuple[str, bytes]] = {}
-    manifests: dict[str, Manifest] = {}
-    return [_checked(outcome, seen, manifests) for outcome in outcomes]
+    lines: dict[str, Distfile] = {}
+    return [_checked(outcome, seen, lines) for outcome in outcomes]
 
 
-def _checked(outcome: Outcome, seen: dict[str, bytes | tuple[str, bytes]], manifests: dict[str, Manifest]) -> Outcome:
+def _checked(outcome: Outcome, seen: dict[str, bytes | tuple[str, bytes]], lines: dict[str, Distfile]) -> Outcome:
     made = outcome.generated
     if made is None:
         return outcome
     own: dict[str, bytes | tuple[str, bytes]] = {made.cpv.path: made.ebuild}
     own |= {f"{made.cpv.catpkg}/{path}": file for path, file in made.files.items()}
-    clashes = [path for path, content in own.items() if seen.setdefault(path, content) != content]
-    manifest = manifests.get(made.cpv.catpkg, Manifest())
-    lines = [got.distfile for got in made.distfiles]
-    known = manifest.distfiles
-    clashes += [line.name for line in lines if line.name in known and not agree(known[line.name], line)]
+    clashes = [path for path, content in own.items() if seen.get(path, content) != content]
+    distfiles = [got.distfile for got in made.distfiles]
+    clashes += [line.name for line in distfiles if not agree(lines.get(line.name, line), line)]
     if not clashes:
-        manifests[made.cpv.catpkg] = manifest.with_files(lines)
+        seen |= own
+        lines |= {line.name: line for line in distfiles}
         return outcome
     message = f"{made.cpv}: {', '.join(clashes)}: another atom gives this another content"
-    hint = "give one of the two other versions with selector:, or remove it"
+    hint = "give one of the two other versions with selector:, another name, or remove it"
     problem = Problem("conflict", message, outcome.atom.place, hint, package=made.cpv.catpkg)
     return dataclasses.replace(outcome, status="failed", generated=None, problems=(problem,))
 
@@ -75,6 +75,7 @@ def write_kit(folder: Path, contents: Contents) -> list[str]:
         mode, content = contents[path]
         if path.endswith("/Manifest"):
             content = _joined(folder / path, content)
+        forget_parts(folder / path, 0)
         if _write(folder / path, mode, content):
             changed.append(path)
     return changed
@@ -101,8 +102,7 @@ def _write(file: Path, mode: str, content: bytes) -> bool:
         if file.is_symlink() and str(file.readlink()) == target:
             return False
         file.parent.mkdir(parents=True, exist_ok=True)
-        part = file.with_name(f".{file.name}.{os.getpid()}")
-        part.unlink(missing_ok=True)
+        part = part_of(file)
         part.symlink_to(target)
         part.replace(file)
         return True

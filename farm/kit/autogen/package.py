@@ -74,14 +74,14 @@ class Maker:
     def make(self, chosen: Chosen) -> Generated:
         """The ebuild, its distfiles and its files. FarmError."""
         atom, values, artefacts, made = chosen.atom, dict(chosen.values), chosen.artefacts, dict[str, Got]()
+        for artefact in artefacts:
+            checked_artefact(artefact)
         values["artefacts"] = [artefact.to_values() for artefact in artefacts]
         for name in atom.extensions:
             done = self.extensions[name].apply(atom, values, artefacts)
-            artefacts, values = done.artefacts, _over(values, done.values, atom)
+            artefacts, values = tuple(map(checked_artefact, done.artefacts)), _over(values, done.values, atom)
             values["artefacts"] = [artefact.to_values() for artefact in artefacts]
             made |= done.files
-        for artefact in artefacts:
-            checked_artefact(artefact)
         _render_variables(atom, values)
         distfiles = tuple(self._distfile(atom, artefact, made) for artefact in artefacts)
         if artefacts:

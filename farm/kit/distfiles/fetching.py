@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
+from farm.kit.distfiles.parts import forget_parts, part_of
 from farm.kit.manifest import DEFAULT_HASHES, Distfile, hash_file
 from farm.spec.problem import FarmError, Problem, error
 from farm.spec.whole import write_whole
@@ -28,6 +29,8 @@ MAX_SIZE = 8 << 30
 """Bytes of the largest distfile that is taken."""
 
 _ROUNDS = 4
+_LOCKS = 3
+"""Hex digits of an address's hash in a lock's name: lock files stay, so there must not be one for each address."""
 _FIRST_DELAY = 0.3
 _LONGEST_DELAY = 10.0
 _VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
@@ -82,7 +85,7 @@ class Distfiles:
         FarmError ``distfile-mismatch``, ``distfile-unavailable`` (each names all addresses and what they said),
         ``cancelled``.
         """
-        with self.store.lock(f"distfile-{_key(wanted.urls[0] if wanted.urls else wanted.name)}"):
+        with self.store.lock(f"distfile-{_key(wanted.urls[0] if wanted.urls else wanted.name)[:_LOCKS]}"):
             if known := self._by_digest(wanted):
                 return known
             return self._patiently(wanted)
@@ -110,8 +113,8 @@ class Distfiles:
         folder.mkdir(parents=True, exist_ok=True)
         if target.is_file() and not target.is_symlink() and _is(target, got.distfile):
             return target
-        part = target.with_name(f".{target.name}.{threading.get_ident()}.part")
-        part.unlink(missing_ok=True)
+        part = part_of(target)
+        forget_parts(target)
         try:
             _copy(self.store.blob_path(got.blob), part)
             part.replace(target)

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import threading
 from collections.abc import Callable
 from pathlib import Path
 
+from farm.kit.distfiles.parts import forget_parts, part_of
 from farm.kit.manifest import Distfile, hash_file
 from farm.spec.problem import error
 
@@ -40,9 +40,10 @@ class Folder:
 
     def _write(self, path: str, fill: Callable[[Path], object]) -> None:
         target = self._path(path)
-        part = target.with_name(f".{target.name}.{os.getpid()}.{threading.get_ident()}.part")
+        part = part_of(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
+            forget_parts(target)
             fill(part)
             part.chmod(0o644)
             with open(part, "rb") as written:

@@ -7,9 +7,8 @@ import urllib.parse
 from typing import Any
 
 from farm.kit.forge.interface import NewPull, Pull, State
-from farm.kit.forge.rest import Params, Refused, Rest
+from farm.kit.forge.rest import Params, Rest, make_once
 from farm.kit.git import Credentials
-from farm.spec.problem import FarmError
 
 _ALREADY = 409
 _PAGE = 50
@@ -39,14 +38,11 @@ class Forgejo:
     def create(self, pull: NewPull) -> Pull:
         """See `Forge`."""
         body = {"title": pull.title, "head": pull.head, "base": pull.base, "body": pull.body}
-        try:
-            return _pull(self._rest.send("POST", f"{self._repository}/pulls", body))
-        except FarmError as failure:
-            unclear = failure.transient or (isinstance(failure, Refused) and failure.status == _ALREADY)
-            there = [one for one in self._all("open") if one.head == pull.head] if unclear else []
-            if there:
-                return there[0]
-            raise
+        return make_once(
+            lambda: _pull(self._rest.send("POST", f"{self._repository}/pulls", body)),
+            lambda: [one for one in self._all("open") if one.head == pull.head],
+            _ALREADY,
+        )
 
     def close(self, number: int, comment: str) -> None:
         """See `Forge`."""

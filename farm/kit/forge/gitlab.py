@@ -7,9 +7,8 @@ import urllib.parse
 from typing import Any
 
 from farm.kit.forge.interface import NewPull, Pull, State
-from farm.kit.forge.rest import Params, Refused, Rest
+from farm.kit.forge.rest import Params, Rest, make_once
 from farm.kit.git import Credentials
-from farm.spec.problem import FarmError
 
 _ALREADY = 409
 _STATES: dict[str, State] = {"opened": "open", "locked": "open", "closed": "closed", "merged": "merged"}
@@ -50,14 +49,11 @@ class GitLab:
             "description": pull.body,
             "allow_collaboration": True,
         }
-        try:
-            return _pull(self._rest.send("POST", self._requests, body))
-        except FarmError as failure:
-            unclear = failure.transient or (isinstance(failure, Refused) and failure.status == _ALREADY)
-            there = [one for one in self.pulls_of(pull.head, pull.base) if one.state == "open"] if unclear else []
-            if there:
-                return there[0]
-            raise
+        return make_once(
+            lambda: _pull(self._rest.send("POST", self._requests, body)),
+            lambda: self.pulls_of(pull.head, pull.base),
+            _ALREADY,
+        )
 
     def close(self, number: int, comment: str) -> None:
         """See `Forge`."""

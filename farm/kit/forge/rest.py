@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from farm.kit.forge.interface import Pull
 from farm.spec.problem import FarmError, error
 
 ATTEMPTS = 4
@@ -151,3 +152,18 @@ def _rate_limit(headers: Mapping[str, str], content: bytes) -> float | None:
         reset = headers.get("X-RateLimit-Reset") or headers.get("RateLimit-Reset") or "0"
         return max(0.0, float(reset) - time.time()) if reset.replace(".", "").isdigit() else 60.0
     return 60.0 if b"rate limit" in content.lower() else None
+
+
+def make_once(make: Callable[[], Pull], find: Callable[[], list[Pull]], already: int) -> Pull:
+    """Makes a pull request, or finds the one that is open: where the answer was lost, or the forge says ``already``.
+
+    ``already``: the status with which the forge says that there is one. Raises what ``make`` raises.
+    """
+    try:
+        return make()
+    except FarmError as failure:
+        unclear = failure.transient or (isinstance(failure, Refused) and failure.status == already)
+        there = [pull for pull in find() if pull.state == "open"] if unclear else []
+        if there:
+            return there[0]
+        raise

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -69,6 +70,9 @@ def merge_release(wish: Wish, options: RunOptions) -> list[Made]:
             contents = resolve(wish.foundations, wish.release, sets, inventory, fixups)
         making = _Making(wish, options, files, fixups)
         made = [making.kit(content) for content in contents if not wish.kits or content.kit.name in wish.kits]
+    if not options.keep:
+        with contextlib.suppress(OSError):  # it is kept when it holds something of somebody else
+            options.to.rmdir()
     if made:
         made[0].report.problems[:0] = problems
     return made

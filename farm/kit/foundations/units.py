@@ -40,7 +40,7 @@ def file_units(
     wanted: Changes = {}
     for overlay, files in overlays:
         for path, to in overlay.copyfiles:
-            if path in files.tree.entries:
+            if path in files.tree.entries and files.tree.entries[path].mode != LINK:
                 wanted[to] = (files.tree.entries[path].mode, files.tree.read(path))
             else:
                 message = f"{overlay.name} has no {path}"
@@ -48,7 +48,7 @@ def file_units(
     for layer in fixups:
         packages = tuple(f"{name}/" for name in layer.packages)
         for path, entry in layer.tree.entries.items():
-            if not path.startswith(packages):
+            if not path.startswith(packages) and entry.mode != LINK:
                 wanted[path] = (entry.mode, layer.tree.read(path))
     changes = {path: new for path, new in wanted.items() if _differs(new, target, path)}
     return [_unit(kit, "files", "Update files of overlays and fixups", changes)] if changes else []

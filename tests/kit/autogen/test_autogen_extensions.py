@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_project import Project
 from autogen_services import GitHub, go_module, sha, tarball
-from conftest import Project
 from git_server import GitServer
 from git_server import git as git_command
 from git_server import serving as git_serving

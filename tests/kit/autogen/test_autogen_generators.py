@@ -9,8 +9,8 @@ import time
 from typing import Any
 
 import pytest
+from autogen_project import Project
 from autogen_services import GitHub, Request, pypi_project, sha, tarball
-from conftest import Project
 
 
 def one(generator: str, atom: dict[str, Any], name: str = "foo", **more: Any) -> dict[str, Any]:

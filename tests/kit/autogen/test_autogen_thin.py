@@ -14,8 +14,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from autogen_project import Project
 from autogen_services import GitHub, Request
-from conftest import Project
 
 DATA = Path(__file__).parents[2] / "data/kits"
 
@@ -82,6 +82,18 @@ def test_several_atoms_of_one_package(project: Project) -> None:
     assert report["packages"][1]["problems"][0]["code"] == "conflict"
 
 
+def test_two_packages_with_one_name_of_a_distfile(project: Project) -> None:
+    project.services.files |= {"/a/x.tgz": b"a", "/b/x.tgz": b"b"}
+    base = project.services.base
+    assets = {name: [{"name": "x.tgz", "prefix": f"{base}/{name}"}] for name in ("a", "b")}
+    atoms = [{name: {"vars": {"versions": ["1"]}, "assets": asset}} for name, asset in assets.items()]
+    project.spec(noop(*atoms))
+    report = project.thin()
+    assert [package["status"] for package in report["packages"]] == ["generated", "failed"]
+    assert report["packages"][1]["problems"][0]["code"] == "conflict"
+    assert (project.root / "work/downloads/x.tgz").read_bytes() == b"a"
+
+
 @pytest.mark.parametrize(
     ("atom", "code"),
     [
@@ -127,7 +139,7 @@ def test_dry_run_and_values(project: Project) -> None:
 def test_as_mark_devkit(project: Project) -> None:
     project.spec(noop({"foo": {"vars": {"versions": ["1"]}}}))
     words = project.words("--concurrency", "10", "--show-values=false", "--verbose")[2:]
-    for command in (["mark-devkit", "autogen-thin"], ["kit", "autogen-thin"]):
+    for command in (["mark-devkit", "doit"], ["mark-devkit", "autogen", "--skip-merge"]):
         done = subprocess.run(
             [*project.command()[:3], *command, *words], capture_output=True, text=True, env=project.environment()
         )
@@ -328,3 +340,37 @@ def test_a_second_hub_package_of_the_same_repository_asks_once(project: Project,
     project.spec(spec)
     assert project.thin()["status"] == 0
     assert len(project.services.paths("/api/repos/me/luet/tags")) == 1
+
+
+@pytest.mark.slow
+def test_kills_at_any_moment(project: Project) -> None:
+    """What a killed run left is whole files only, and the next run makes what an undisturbed one makes."""
+    base = project.services.base
+    atoms = []
+    for number in range(40):
+        project.services.files[f"/p{number}.bin"] = os.urandom(200_000)
+        asset = [{"name": f"p{number}.bin", "prefix": base}]
+        atoms.append({f"p{number}": {"vars": {"versions": ["1"]}, "assets": asset}})
+        project.write(f"dev-util/p{number}/files/x.patch", f"patch {number}\n")
+    project.spec(noop(*atoms))
+    assert project.thin()["status"] == 0
+    whole = files_below(project.root / "work")
+    assert len(whole) == 160
+    for turn in range(12):
+        for name in ("work", "store"):
+            (project.root / name).rename(project.root / f"{name}-{turn}")
+        for delay in (0.6 + 0.15 * turn, 1.2):
+            with subprocess.Popen(
+                project.command("--thin"), env=project.environment(), stdout=subprocess.DEVNULL
+            ) as run:
+                time.sleep(delay)
+                run.send_signal(signal.SIGKILL)
+            left = files_below(project.root / "work") if (project.root / "work").exists() else {}
+            left = {path: content for path, content in left.items() if not Path(path).name.startswith(".")}
+            assert {path: whole[path] for path in left} == left
+        assert project.thin()["status"] == 0
+        made = files_below(project.root / "work/sources")
+        assert {f"sources/{path}": content for path, content in made.items()} == {
+            path: content for path, content in whole.items() if path.startswith("sources/")
+        }
+        assert whole.items() <= files_below(project.root / "work").items()

@@ -13,7 +13,7 @@ from pathlib import Path
 from farm.kit.autogen.extensions.bundle import Member
 from farm.kit.autogen.extensions.protocol import Bench
 from farm.kit.git import Credentials, Git, again, check_url, origin_of
-from farm.spec.problem import error
+from farm.spec.problem import FarmError, error
 
 _COMMIT = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 _SAFE = {"GIT_ALLOW_PROTOCOL": "https:http:ssh:git"}
@@ -60,8 +60,8 @@ def checked_out(bench: Bench, url: str, commit: str, *, submodules: bool = True)
         git = Git(None, known)
         inside = ("-C", str(folder))
         git.run(*inside, "init", "--quiet")
-        again(lambda: git.run(*inside, "fetch", "--quiet", "--depth", "1", "--no-tags", "--", url, commit, env=_SAFE))
-        git.run(*inside, "-c", "core.symlinks=true", "checkout", "--quiet", "--detach", "FETCH_HEAD", env=_SAFE)
+        _fetch(git, inside, url, commit)
+        git.run(*inside, "-c", "core.symlinks=true", "checkout", "--quiet", "--detach", commit, env=_SAFE)
         paths: tuple[str, ...] = ()
         if submodules and (folder / ".gitmodules").is_file():
             git.run(*inside, "remote", "add", "origin", url)
@@ -69,6 +69,18 @@ def checked_out(bench: Bench, url: str, commit: str, *, submodules: bool = True)
             again(lambda: git.run(*inside, *update, env=_SAFE))
             paths = _submodules(git, inside)
         yield Checkout(folder, scratch, paths)
+
+
+def _fetch(git: Git, inside: tuple[str, str], url: str, commit: str) -> None:
+    """The commit alone; from a server that gives branches and tags only, all of these."""
+    fetch = (*inside, "fetch", "--quiet")
+    try:
+        again(lambda: git.run(*fetch, "--depth", "1", "--no-tags", "--", url, commit, env=_SAFE))
+    except FarmError as failure:
+        if failure.transient:
+            raise
+        everything = ("+refs/heads/*:refs/remotes/origin/*", "+refs/tags/*:refs/tags/*")
+        again(lambda: git.run(*fetch, "--", url, *everything, env=_SAFE))
 
 
 def _submodules(git: Git, inside: tuple[str, str]) -> tuple[str, ...]:

@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Temporary names beside the files that they become, and what killed processes left of them."""
+
+from __future__ import annotations
+
+import glob
+import os
+import re
+import threading
+import time
+from pathlib import Path
+
+HOUR = 3600.0
+_OURS = re.compile(r"\.[0-9]+(\.[0-9]+\.part)?")
+"""The ends of `part_of` and of `farm.spec.whole.write_whole`."""
+
+
+def part_of(file: Path) -> Path:
+    """A name that only this thread uses."""
+    return file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.part")
+
+
+def forget_parts(file: Path, age: float = HOUR) -> None:
+    """Removes what was left beside ``file`` of earlier attempts to write it, if it is ``age`` seconds old."""
+    before = time.time() - age
+    for left in file.parent.glob(f".{glob.escape(file.name)}.*"):
+        if not _OURS.fullmatch(left.name.removeprefix(f".{file.name}")):
+            continue
+        try:
+            if left.lstat().st_mtime <= before:
+                left.unlink()
+        except FileNotFoundError:
+            continue
