@@ -207,7 +207,8 @@ def test_git_remotes(site: Site, tmp_path: Path) -> None:
     site.replace("meta/collection.yaml", two, f"{two}  labels: {{autobump.strategy: git, git.url: '{remote}'}}\n")
     site.spec(
         "app/head",
-        f'name: head\ncategory: app\nversion: "0.20200101"\nlabels: {{autobump.strategy: git_hash, git.hash: "", git.url: {remote}}}\n',
+        f'name: head\ncategory: app\nversion: "0.20200101"\n'
+        f'labels: {{autobump.strategy: git_hash, git.hash: "", git.url: {remote}}}\n',
         'image: box\nsteps: [echo {{ index .Values.labels "git.hash" }} >/head]\n',
     )
     done = site.bump(SOURCE_DATE_EPOCH="1795000000")
