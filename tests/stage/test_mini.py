@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The small Macaroni From Scratch through all three stages, twice: about 3 minutes on two quiet cores.
 
-pytest -m slow tests/stage/test_mini.py
+pytest -m ci tests/stage/test_mini.py
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ outputs: [tar]
 """
 
 pytestmark = [
-    pytest.mark.slow,
+    pytest.mark.ci,
     pytest.mark.root,
     pytest.mark.skipif(os.geteuid() != 0, reason="needs root"),
 ]
