@@ -27,7 +27,8 @@ FLOORS = {
     "client": 6,
     "cli": 7,
 }
-HEAVY = ("docker", "requests", "rich", "jsonschema", "paramiko", "pylxd", "distributed", "tenacity")
+HEAVY = ("docker", "requests", "rich", "jsonschema", "paramiko", "pylxd", "distributed", "tenacity",
+         "portage", "boto3", "jinja2", "qemu")  # fmt: skip
 
 
 def imports(path: Path) -> list[str]:
