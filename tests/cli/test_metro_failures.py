@@ -63,6 +63,18 @@ def test_a_hook_that_fails_is_named_and_the_next_run_goes_on(site: Site) -> None
     assert _count(site) == 3, "after a run that ended well, everything is made anew, as mark-devkit does"
 
 
+def test_without_cleanup_the_root_stays_after_a_failure(site: Site) -> None:
+    site.hook("steps/prepare.yml", "hooks: [{name: wrong, commands: ['echo x >/x', 'false']}]\n")
+    assert site.summary(HTTP, "--cleanup=false")["status"] == 1
+    rootfs = site.folder / "workspace/rootfs"
+    assert (rootfs / "bin/sh").exists()
+    assert not (rootfs / "x").exists(), "the root as the last finished step left it"
+    site.hook("steps/prepare.yml", "hooks: [{name: right, commands: ['echo x >/x']}]\n")
+    (rootfs / "by-hand").write_text("y\n")
+    assert site.summary(HTTP, "--skip-source-phase")["status"] == 0
+    assert read(site.tarball(HTTP), "./x", "./by-hand") == {"./x": b"x\n", "./by-hand": b"y\n"}
+
+
 def test_what_is_wrong_is_found_before_anything_runs(site: Site) -> None:
     _spec(site, "type: file", "type: docker")
     _spec(site, "    - steps/prepare.yml", "    - steps/nowhere.yml")

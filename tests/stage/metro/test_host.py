@@ -172,6 +172,9 @@ def test_what_is_remembered_of_a_run(tmp_path: Path) -> None:
             state.write_text(broken)
             with begun(store, file, "j", None) as run:
                 assert not run.resumed
+        state.write_text(text.replace(str(first.began.year), "2020", 2))
+        with begun(store, file, "j", None) as old:
+            assert not old.resumed, "it is too old"
         state.write_text(text)
         finished(store, file, "j")
         with begun(store, file, "j", None) as after:
