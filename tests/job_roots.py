@@ -31,6 +31,18 @@ def busybox() -> Path | None:
     return Path(found) if found else None
 
 
+def busybox_tar(folder: Path) -> Path:
+    """A root tarball with a shell, in ``folder``; skips the test where there is no busybox."""
+    import pytest
+
+    program = busybox()
+    if program is None:
+        pytest.skip("no static busybox on this host (package busybox-static)")
+    path = folder / "busybox.tar"
+    path.write_bytes(busybox_root(program).getvalue())
+    return path
+
+
 def busybox_root(program: Path) -> io.BytesIO:
     """``/bin/busybox``, with a hard link to it for each applet."""
     out = io.BytesIO()

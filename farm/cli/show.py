@@ -12,6 +12,7 @@ import click
 
 from farm.runner.protocol import Failure
 from farm.spec.problem import Problem
+from farm.spec.quantity import size_text
 
 _ESCAPE = re.compile(r"\x1b(?:\[[0-?]*[ -/]*[@-~]|\][^\x07\x1b]*(?:\x07|\x1b\\)?|.)")
 """Terminal escape sequences (ECMA-48): CSI, OSC, and those of two characters."""
@@ -49,13 +50,8 @@ def shortened(text: str, lines: int = 20, characters: int = 2000) -> str:
     return f"{shown} … ({left} more characters)" if left > 0 else shown
 
 
-def size(count: float) -> str:
-    """Bytes, as `3.4 MiB`."""
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
+size = size_text
+"""Bytes, as `3.4 MiB`."""
 
 
 def duration(seconds: float) -> str:

@@ -331,13 +331,15 @@ def _layout(options: Mapping[str, Any]) -> Layout:
     return Layout(Path(options["output"]))
 
 
+@functools.cache
 def _makers() -> Makers:
     """This product's makers, and the client's, which is on another floor."""
     from farm.client.stageroot import WagonRoot
+    from farm.engine.making import Once
     from farm.stage.makers import makers
     from farm.stage.seeds import WAGONS
 
-    return {**makers(), WAGONS: WagonRoot()}
+    return {name: Once(maker) for name, maker in {**makers(), WAGONS: WagonRoot()}.items()}
 
 
 def _runner(session: Session, plain: bool) -> Callable[[Plan], Any]:

@@ -11,13 +11,12 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farm.client.progress import Progress
-from farm.client.rootfs import Wanted, fill
 from farm.plan.job import Work
 from farm.plan.node import Result
 from farm.spec.problem import error
 
 if TYPE_CHECKING:
+    from farm.client.progress import Progress
     from farm.store.store import Store
 
 _INDEX = "repository.yaml"
@@ -34,6 +33,8 @@ class WagonRoot:
 
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
         """FarmError: those of syncing, solving and installing; ``finalizer-failed``."""
+        from farm.client.rootfs import Wanted, fill
+
         asked = json.loads(work.setting("wanted"))
         wanted = Wanted(
             json.loads(work.setting("wagons")),

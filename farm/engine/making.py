@@ -26,6 +26,27 @@ class Making(Protocol):
         """Makes what `identify` gave. FarmError when it cannot be made; ``transient`` when a retry may help."""
 
 
+class Once:
+    """A maker that makes each work definite only once: what it saw of the world then holds as long as this lives."""
+
+    def __init__(self, maker: Making) -> None:
+        self._maker = maker
+        self._known: dict[tuple[object, ...], Work] = {}
+        self._mutex = threading.Lock()
+
+    def identify(self, work: Work) -> Work:
+        """As the maker says, or said."""
+        asked = (work, work.local)
+        with self._mutex:
+            if asked not in self._known:
+                self._known[asked] = self._maker.identify(work)
+            return self._known[asked]
+
+    def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
+        """As the maker does."""
+        return self._maker.make(work, store, log, cancel)
+
+
 Makers = Mapping[str, Making]
 """By the name that `Work.maker` has."""
 

@@ -36,3 +36,12 @@ def parse_duration(value: str | int | float) -> float:
     if not _DURATION.fullmatch(text):
         raise error("bad-duration", f"{text!r} is no duration", hint="write seconds, or 90s, 10m, 1h30m, 2d")
     return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+
+
+def size_text(count: float) -> str:
+    """Bytes, as `3.4 MiB`."""
+    for unit in ("B", "KiB", "MiB", "GiB"):
+        if count < 1024:
+            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
+        count /= 1024
+    return f"{count:.1f} TiB"

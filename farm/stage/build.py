@@ -84,6 +84,7 @@ class StageBuild:
     def __init__(self, stages: Sequence[Stage], packages: Packages, allowed: Allowed, once: str) -> None:
         self.allowed = allowed
         self.once = once
+        self.stopped = False
         self.planned: StagePlan = plan_stages(stages, packages, allowed, once=once)
 
     def run(self, run: Run) -> Summary:
@@ -91,6 +92,7 @@ class StageBuild:
         for stage in self.planned.stages:
             summary = self._host_hooks(stage.stage, "before-seed", run, ())
             if summary is not None and summary.outcome != "ok":
+                self.stopped = True
                 return summary
         return run(self.planned.plan)
 
@@ -113,7 +115,8 @@ class StageBuild:
         """
         known = Known(self.planned.plan, store, makers)
         control = Control(layout)
-        whole = [one for one in self.planned.stages if all(node in known.results for node in one.targets)]
+        made = () if self.stopped else self.planned.stages
+        whole = [one for one in made if all(node in known.results for node in one.targets)]
         giving = [one for one in whole if one.outputs]
         same = {one.stage.name: old.version for one in giving if (old := unchanged(one, known, layout)) and not always}
         fresh = [one for one in giving if one.stage.name not in same]

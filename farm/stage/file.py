@@ -8,6 +8,7 @@ packages are) is found by farm/stage/library.py and farm/stage/plan.py.
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -61,6 +62,7 @@ _SHAPE: dict[str, Any] = {
     "excludes": [TEXT],
     "outputs": [{"format": TEXT, "docker": TEXT}],
 }
+_WORD = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]*")
 _LEVEL = {"tar": 0, "tar.gz": 9, "tar.xz": 9, "tar.zst": 19, "oci": 9, "lxd": 9}
 _ARCH = {"amd64": "x86-64bit", "386": "x86-32bit", "arm64": "arm-64bit", "arm": "arm-32bit", "riscv64": "riscv-64bit"}
 """Families as Funtoo's mirrors name them."""
@@ -138,6 +140,9 @@ class _Reader:
 
     def _release(self, platform: str) -> Release:
         release = self.data["release"]
+        if not release.get("target") and not _WORD.fullmatch(self.name):
+            hint = "give it a target: of letters, digits and _ . + -"
+            self._wrong("bad-name", f"the file's name {self.name!r} is no name of a target", ("release",), hint)
         arch = release.get("arch") or _ARCH.get(platform.split("/")[1], platform.split("/")[1])
         return Release(release.get("target") or self.name, release["build"], arch, release["subarch"])
 

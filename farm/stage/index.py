@@ -9,6 +9,7 @@ import urllib.parse
 from collections.abc import Iterator
 from typing import Any
 
+from farm.spec.quantity import size_text
 from farm.stage.deliver import BESIDE, put_bytes
 from farm.stage.layout import INFO, LATEST, Edition, Layout
 from farm.stage.model import Release
@@ -144,7 +145,7 @@ def _row(output: dict[str, Any]) -> str:
     name = output["file"].rpartition("/")[2]
     target = f"{output['file']}/index.json" if output["format"] == "oci" else output["file"]
     return (
-        f'<tr><td>{_link(target, name)}</td><td class="number">{_size(output["size"])}</td>'
+        f'<tr><td>{_link(target, name)}</td><td class="number">{size_text(output["size"])}</td>'
         f'<td class="digest" title="{_e(output["sha256"])}">{_e(output["sha256"][:16])}…</td>'
         f"<td>{' · '.join(beside)}</td></tr>"
     )
@@ -166,14 +167,6 @@ def _how_to(release: dict[str, Any]) -> Iterator[str]:
 
 def _link(path: str, text: str) -> str:
     return f'<a href="{_e(urllib.parse.quote(path))}">{_e(text)}</a>'
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB", "GiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} TiB"
 
 
 def _e(text: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import shlex
 from collections.abc import Iterable, Sequence
 
@@ -30,21 +31,8 @@ def host_hook_job(
     stage: Stage, hook: Hook, layers: tuple[Made, ...], rootfs: str, once: str, more: Environment = ()
 ) -> Node:
     """The node of a hook on the host. The root is mounted at ``rootfs``; ``once`` makes its key one of a kind."""
-    limits = Limits(timeout=hook.timeout)
-    commands = steps(hook.entrypoint, hook.commands)
-    job = Job(
-        layers,
-        steps=commands,
-        network=True,
-        platform=stage.platform,
-        workdir="/",
-        keep_workdir=True,
-        fresh_workdir=False,
-        epoch=stage.epoch,
-        limits=limits,
-        once=once,
-        on_host=rootfs,
-    )
+    job = _job(stage, layers, steps(hook.entrypoint, hook.commands), True, hook.timeout, ())
+    job = dataclasses.replace(job, once=once, on_host=rootfs)
     own = (("FARM_ROOTFS", rootfs), ("FARM_STAGE", stage.name), *more)
     return _node(f"{stage.name}:host:{hook.name}", stage, job, (), (*hook.environment, *own))
 

@@ -17,7 +17,7 @@ from farm.plan.node import Node, Plan
 from farm.plan.recipe import NodeSet
 from farm.spec.problem import FarmError, Problem
 from farm.stage.jobs import check_job, finalizer_job, hook_job, host_hook_job
-from farm.stage.model import Bind, Hook, Output, Point, Stage, StageSeed
+from farm.stage.model import Bind, Hook, Output, Point, Release, Stage, StageSeed
 from farm.stage.outputs import output_nodes
 from farm.stage.packages import PlannedPackages
 from farm.stage.seeds import seed_node
@@ -86,6 +86,7 @@ def plan_stages(stages: Sequence[Stage], packages: Packages, allowed: Allowed, *
     planner = _Planner(packages, allowed, once)
     for stage in stages:
         planner.add(stage)
+    planner.problems += _same_release(stages)
     if planner.problems:
         raise FarmError(list(dict.fromkeys(planner.problems)))
     targets = tuple(dict.fromkeys(node for one in planner.made.values() for node in one.targets))
@@ -174,6 +175,21 @@ class _Planner:
         if hook.where == "host":
             return host_hook_job(stage, hook, root, self.allowed.rootfs, self.once)
         return hook_job(stage, hook, root, seeds)
+
+
+def _same_release(stages: Sequence[Stage]) -> list[Problem]:
+    """Stages that would be given out under the same names."""
+    first: dict[Release, Stage] = {}
+    problems = []
+    for stage in stages:
+        if any(output.path is None for output in stage.outputs):
+            other = first.setdefault(stage.release, stage)
+            if other is not stage:
+                message = (
+                    f"{stage.name} has the same release as {other.name}: {stage.release.folder}/{stage.release.target}"
+                )
+                problems.append(Problem("same-release", message, stage.place, "give one of them another target"))
+    return problems
 
 
 def forbidden(stage: Stage, allowed: Allowed) -> list[Problem]:

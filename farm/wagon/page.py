@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from farm.spec.problem import FarmError
+from farm.spec.quantity import size_text
 from farm.wagon.reading import Entry, Wagon
 from farm.wagon.repository import FILE
 from farm.wagon.revisions import WagonFolder
@@ -64,7 +65,7 @@ def _index(wagon: Wagon, folder: WagonFolder) -> str:
     total = sum(entry.metadata.size or 0 for entry in wagon.packages.values())
     signed = _link(f"{FILE}.minisig", "signed") if folder.signature() else "not signed"
     count = f"{len(wagon.packages)} package" + ("" if len(wagon.packages) == 1 else "s")
-    facts = f"{count}, {_size(total)} · revision {repository.revision} · {signed} · {_link(FILE, FILE)}"
+    facts = f"{count}, {size_text(total)} · revision {repository.revision} · {signed} · {_link(FILE, FILE)}"
     kept = [number for number in folder.kept() if number != repository.revision]
     earlier = ", ".join(_link(f"revisions/{number}.yaml", str(number)) for number in reversed(kept))
     body = [
@@ -89,7 +90,7 @@ def _row(entry: Entry) -> str:
     description = metadata.runtime.get("description")
     text = description.split("\n")[0] if isinstance(description, str) else ""
     beside = " ".join(_link(name, _kind(name, metadata.stem)) for name in metadata.beside)
-    size = "" if metadata.size is None else _size(metadata.size)
+    size = "" if metadata.size is None else size_text(metadata.size)
     return (
         f'<tr><td class="name">{_link(metadata.path, id.atom)}</td><td class="name">{html.escape(id.version)}</td>'
         f'<td class="number">{size}</td><td class="text">{html.escape(text)}</td><td class="name">{beside}</td></tr>'
@@ -116,14 +117,6 @@ def _file_name(name: str) -> str:
 
 def _link(target: str, text: str) -> str:
     return f'<a href="./{urllib.parse.quote(target)}">{html.escape(text)}</a>'
-
-
-def _size(count: float) -> str:
-    for unit in ("B", "KiB", "MiB"):
-        if count < 1024:
-            return f"{count:.0f} {unit}" if unit == "B" else f"{count:.1f} {unit}"
-        count /= 1024
-    return f"{count:.1f} GiB"
 
 
 def _document(title: str, body: str) -> str:

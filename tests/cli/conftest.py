@@ -19,12 +19,7 @@ from release_forge import Project, ReleaseForge
 @pytest.fixture(scope="session")
 def busybox_tar(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root tarball with a shell."""
-    program = job_roots.busybox()
-    if program is None:
-        pytest.skip("no static busybox on this host (package busybox-static)")
-    path = tmp_path_factory.mktemp("roots") / "busybox.tar"
-    path.write_bytes(job_roots.busybox_root(program).getvalue())
-    return path
+    return job_roots.busybox_tar(tmp_path_factory.mktemp("roots"))
 
 
 @pytest.fixture

@@ -13,22 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        """Its standard output as one document."""
-        return json.loads(self.out)
-
-    def lines(self) -> list[dict[str, Any]]:
-        """Its standard output as JSON lines."""
-        return [json.loads(line) for line in self.out.splitlines()]
+from ran import Ran
 
 
 @dataclasses.dataclass(frozen=True)

@@ -63,6 +63,19 @@ def test_a_hook_that_fails_is_named_and_the_next_run_goes_on(site: Site) -> None
     assert _count(site) == 3, "after a run that ended well, everything is made anew, as mark-devkit does"
 
 
+@pytest.mark.slow
+def test_without_cleanup_the_root_stays_after_a_failure(site: Site) -> None:
+    site.hook("steps/prepare.yml", "hooks: [{name: wrong, commands: ['echo x >/x', 'false']}]\n")
+    assert site.summary(HTTP, "--cleanup=false")["status"] == 1
+    rootfs = site.folder / "workspace/rootfs"
+    assert (rootfs / "bin/sh").exists()
+    assert not (rootfs / "x").exists(), "the root as the last finished step left it"
+    site.hook("steps/prepare.yml", "hooks: [{name: right, commands: ['echo x >/x']}]\n")
+    (rootfs / "by-hand").write_text("y\n")
+    assert site.summary(HTTP, "--skip-source-phase")["status"] == 0
+    assert read(site.tarball(HTTP), "./x", "./by-hand") == {"./x": b"x\n", "./by-hand": b"y\n"}
+
+
 def test_what_is_wrong_is_found_before_anything_runs(site: Site) -> None:
     _spec(site, "type: file", "type: docker")
     _spec(site, "    - steps/prepare.yml", "    - steps/nowhere.yml")
@@ -103,6 +116,7 @@ def test_the_farms_own_keys_verify_a_seed(site: Site) -> None:
     assert target.read_bytes() == seed.read_bytes()
 
 
+@pytest.mark.slow
 def test_a_signed_seed(site: Site) -> None:
     key, other = (SecretKey(bytes([n]) * 8, bytes([n]) * 32) for n in (1, 2))
     seed = site.web / "1.4/x86-64bit/stage3-latest.tar.gz"
@@ -201,6 +215,7 @@ def test_the_same_job_does_not_run_twice_at_a_time(site: Site) -> None:
     assert (second.status, "[metro-busy]" in second.err, first.returncode) == (1, True, 130)
 
 
+@pytest.mark.slow
 def test_a_full_disk(site: Site) -> None:
     """The store is on a small disk of its own, which then gets larger."""
     site.add_hook(

@@ -13,12 +13,7 @@ from stage_site import Site
 @pytest.fixture(scope="session")
 def box(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A root tarball with a shell."""
-    program = job_roots.busybox()
-    if program is None:
-        pytest.skip("no static busybox on this host (package busybox-static)")
-    path = tmp_path_factory.mktemp("roots") / "box.tar"
-    path.write_bytes(job_roots.busybox_root(program).getvalue())
-    return path
+    return job_roots.busybox_tar(tmp_path_factory.mktemp("roots"))
 
 
 @pytest.fixture

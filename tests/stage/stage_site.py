@@ -15,30 +15,21 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
+from ran import Ran
+
 BASE = "image: base\npackage_dir: /out\n"
 
 
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        """Its standard output as one document."""
-        return json.loads(self.out)
+class Built(Ran):
+    """How a build ended, with its events."""
 
     def summary(self) -> dict[str, Any]:
         """The last line of a build's events."""
-        found: dict[str, Any] = json.loads(self.out.splitlines()[-1])
-        return found
+        return self.lines()[-1]
 
     def events(self, kind: str) -> list[dict[str, Any]]:
         """The events of a kind."""
-        lines = [json.loads(line) for line in self.out.splitlines()]
-        return [line for line in lines if line.get("event") == kind]
+        return [line for line in self.lines() if line.get("event") == kind]
 
     def made(self) -> list[str]:
         """Nodes that were made and not found."""
@@ -68,7 +59,7 @@ class Site:
         """Where releases of `stage` are."""
         return self.out / "test" / "x86-64bit" / "generic_64"
 
-    def run(self, *words: str, limit: float = 120, store: str = "store", **env: str) -> Ran:
+    def run(self, *words: str, limit: float = 120, store: str = "store", **env: str) -> Built:
         """Calls ``farm stage``; the folders of this site are added as the command needs them."""
         done = subprocess.run(
             self.command(*words, store=store),
@@ -79,7 +70,7 @@ class Site:
             timeout=limit,
         )
         assert "Traceback" not in done.stderr, done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return Built(done.returncode, done.stdout, done.stderr)
 
     def command(self, *words: str, store: str = "store") -> list[str]:
         """The command line of a call."""
@@ -92,7 +83,7 @@ class Site:
         """The environment of a call."""
         return {**os.environ, "HOME": str(self.root), **(more or {})}
 
-    def build(self, *words: str, store: str = "store", **env: str) -> Ran:
+    def build(self, *words: str, store: str = "store", **env: str) -> Built:
         """``farm stage build --json``."""
         return self.run("build", "--json", *words, store=store, **env)
 

@@ -77,11 +77,11 @@ def test_a_hook_that_fails(site: Site) -> None:
     site.stage("one", packages=["app/a"], hooks=[hook])
     again = site.build("one")
     assert again.status == 0
-    assert not {"app/a-1.0", "app/a-1.0:package", "seed:box.tar"} & set(again.made())
+    assert not {"app/a-1.0", "app/a-1.0:package", "seed:busybox.tar"} & set(again.made())
     assert site.run("next", "--json").json()["candidates"][0]["failures"] == 0
 
 
-PHASES = ["seed:box.tar", "app/a-1.0", "app/a-1.0:package", "one:hook:h", "one:tar.zst"]
+PHASES = ["seed:busybox.tar", "app/a-1.0", "app/a-1.0:package", "one:hook:h", "one:tar.zst"]
 
 
 def test_killed_in_each_phase(site: Site) -> None:
@@ -93,7 +93,7 @@ def test_killed_in_each_phase(site: Site) -> None:
             assert not site.folder.exists()
         ran = site.build("one")
     assert ran.status == 0, ran.err
-    assert not {"seed:box.tar", "app/a-1.0"} & set(ran.made())
+    assert not {"seed:busybox.tar", "app/a-1.0"} & set(ran.made())
     assert site.run("verify", "one").status == 0
     store = site.root / "store"
     assert len(list((store / "sessions").iterdir())) == 0
@@ -213,7 +213,7 @@ def test_a_full_disk(site: Site, where: str) -> None:
     assert "latest" not in (site.root / "listed").read_text()
     second = [json.loads(line) for line in (site.root / "second").read_text().splitlines()]
     made = [event["node"] for event in second if event.get("event") == "node-finished" and event["status"] == "ok"]
-    assert "seed:box.tar" not in made
+    assert "seed:busybox.tar" not in made
     assert second[-1]["published"]
 
 

@@ -131,10 +131,11 @@ def _options(wish: Wish, run: state.Run, platform: str, environ: Mapping[str, st
 
 def _last_root(planned: Planned, results: Mapping[str, Result]) -> tuple[Ref, ...]:
     """The root after the last node that was made."""
-    made = [name for name in planned.plan.nodes if name in results]
-    layers = planned.roots[made[-1]] if made else ()
-    changed = made and results[made[-1]].layer and made[-1] in planned.hooks
-    return (*layers, results[made[-1]].digest("layer")) if changed else layers
+    last = next((name for name in reversed(planned.plan.nodes) if name in results), None)
+    if last is None:
+        return ()
+    own = results[last].layer
+    return (*planned.roots[last], own) if own else planned.roots[last]
 
 
 def _digests(layers: Sequence[Ref], results: Mapping[str, Result]) -> list[str]:

@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What is remembered of a run that did not end well, so that the next one goes on from its last finished node.
 
-``STORE/metro/<hash of file and job>.json``: ``once`` (in all keys of the run) and ``moment`` (of its templates). It is
-written before anything runs and removed when all was made. Killed between the two: the next run finds it.
+``STORE/metro/<hash of file and job>.json``: ``once`` (in all keys of the run), ``moment`` (of its templates) and
+``began``. It is written before anything runs and removed when all was made. Killed between the two, the next run finds
+it.
 """
 
 from __future__ import annotations
@@ -30,10 +31,14 @@ LASTS = datetime.timedelta(days=1)
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Run:
-    """A run of a job: its own text, and the moment that it takes for the present. ``resumed``: it began earlier."""
+    """A run of a job: its own text, the moment that it takes for the present, and when it began.
+
+    ``resumed``: an earlier run that is gone on with.
+    """
 
     once: str
     moment: datetime.datetime
+    began: datetime.datetime
     resumed: bool = False
 
 
@@ -71,15 +76,15 @@ def begun(
         if left is not None and wanted in (None, left.moment):
             yield left
             return
-        run = Run(uuid.uuid4().hex, wanted or now)
-        yield run
+        yield Run(uuid.uuid4().hex, wanted or now, now)
 
 
 def remember(store: Store, specfile: Path, job: str, run: Run) -> None:
     """Writes down that the run begins."""
     file = _file(store, specfile, job)
     file.parent.mkdir(exist_ok=True)
-    write_whole(file, json.dumps({"once": run.once, "moment": run.moment.isoformat()}).encode())
+    times = {"moment": run.moment.isoformat(), "began": run.began.isoformat()}
+    write_whole(file, json.dumps({"once": run.once, **times}).encode())
 
 
 def finished(store: Store, specfile: Path, job: str) -> None:
@@ -90,11 +95,11 @@ def finished(store: Store, specfile: Path, job: str) -> None:
 def _read(file: Path, now: datetime.datetime) -> Run | None:
     try:
         data = json.loads(file.read_bytes())
-        run = Run(str(data["once"]), datetime.datetime.fromisoformat(data["moment"]), resumed=True)
-        age = now - datetime.datetime.fromtimestamp(file.stat().st_mtime, datetime.UTC)
+        moment, began = (datetime.datetime.fromisoformat(data[name]) for name in ("moment", "began"))
+        run = Run(str(data["once"]), moment, began, resumed=True)
+        return run if now - began < LASTS and moment.tzinfo else None
     except (OSError, ValueError, KeyError, TypeError):
         return None
-    return run if age < LASTS and run.moment.tzinfo else None
 
 
 def _file(store: Store, specfile: Path, job: str) -> Path:

@@ -116,6 +116,7 @@ def test_tarballs(tmp_path: Path, compression: str, head: bytes, flag: str) -> N
         for name, mtime in (("a", 5), ("b", int(NOON.timestamp()) + 9)):
             entry = tarfile.TarInfo(name)
             entry.mtime = mtime
+            entry.pax_headers = {"SCHILY.xattr.user.note": name}
             tar.addfile(entry)
     out.seek(0)
     with Store(tmp_path / "store") as store:
@@ -136,6 +137,9 @@ def test_tarballs(tmp_path: Path, compression: str, head: bytes, flag: str) -> N
     listed = subprocess.run(
         ["tar", flag, "-vf", tmp_path / "out/deep/x", "--utc"], capture_output=True, text=True, check=True
     )
+    if compression == "none":
+        with tarfile.open(tmp_path / "out/deep/x") as tar:
+            assert tar.getmember("./a").pax_headers["SCHILY.xattr.user.note"] == "a"
     lines = [line.split() for line in listed.stdout.splitlines()]
     assert [(line[-1], line[3]) for line in lines] == [
         ("./", "2026-11-27"),
@@ -172,6 +176,9 @@ def test_what_is_remembered_of_a_run(tmp_path: Path) -> None:
             state.write_text(broken)
             with begun(store, file, "j", None) as run:
                 assert not run.resumed
+        state.write_text(text.replace(str(first.began.year), "2020", 2))
+        with begun(store, file, "j", None) as old:
+            assert not old.resumed, "it is too old"
         state.write_text(text)
         finished(store, file, "j")
         with begun(store, file, "j", None) as after:
