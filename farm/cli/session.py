@@ -50,7 +50,7 @@ session_options = _options(
 plan_options = _options(
     click.argument("targets", nargs=-1, metavar="[TARGET]..."),
     session_options,
-    click.option("--all", is_flag=True, help="All packages of the trees."),
+    click.option("--all", is_flag=True, help="All packages of the trees that are for the platform."),
     click.option("--platform", help="The platform to build for, for example linux/arm64."),
     click.option("--no-cross", is_flag=True, help="Emulate, where a cross build would do."),
     click.option("--no-accelerator", is_flag=True, help="Put no native compilers into emulated roots."),
@@ -208,7 +208,9 @@ class Session:
 
     def _wanted(self) -> Sequence[PackageId]:
         if self.everything:
-            return sorted(self.tree.packages)
+            from farm.spec.targets import made_for
+
+            return made_for(self.tree, self.settings.platform)
         if not self.targets:
             raise click.UsageError("name at least one TARGET (category/name[@selector]), or use --all")
         from farm.spec.targets import find_targets

@@ -10,7 +10,7 @@ from farm.engine.forecast import forecast
 from farm.engine.history import History
 from farm.plan.job import Job, Seed
 from farm.plan.node import Plan
-from farm.runner.binfmt import check, require
+from farm.runner.binfmt import obstacle, require
 
 if TYPE_CHECKING:
     from farm.store.store import Store
@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 def require_platforms(plan: Plan, store: Store, history: History) -> None:
     """FarmError with what keeps roots of the plan from running here, unless the store has all that they would make."""
     platforms = dict(_platforms(plan))
-    wrong = {platform for platform in set(platforms.values()) if check(platform)}
+    wrong = {platform for platform in set(platforms.values()) if obstacle(platform)}
     if wrong:
         require([platforms[name] for name in _to_be_made(plan, store, history, platforms) if platforms[name] in wrong])
 

@@ -133,7 +133,10 @@ def native_platforms() -> tuple[str, ...]:
 
 
 def check(platform: str, folder: Path = FOLDER) -> Problem | None:
-    """What keeps roots of ``platform`` from running here, with how to mend it; None: nothing does."""
+    """What is wrong with how roots of ``platform`` run here, with how to mend it; None: nothing is.
+
+    An error when they do not run, a warning when what few builds need is missing (flag ``C``).
+    """
     if platform == host_platform() or platform in native_platforms():
         return None
     if platform not in MACHINES:
@@ -148,9 +151,15 @@ def check(platform: str, folder: Path = FOLDER) -> Problem | None:
     return _check_entry(platform, entry, folder)
 
 
+def obstacle(platform: str) -> Problem | None:
+    """What keeps roots of ``platform`` from running here, with how to mend it; None: nothing does."""
+    problem = check(platform)
+    return problem if problem and problem.severity == "error" else None
+
+
 def require(platforms: Sequence[str]) -> None:
     """FarmError with what keeps roots of these platforms from running here."""
-    problems = [problem for platform in dict.fromkeys(platforms) if (problem := check(platform))]
+    problems = [problem for platform in dict.fromkeys(platforms) if (problem := obstacle(platform))]
     if problems:
         raise FarmError(problems)
 
@@ -198,13 +207,14 @@ def _check_entry(platform: str, entry: Entry, folder: Path) -> Problem | None:
             f"{entry.name} has flags {entry.flags or 'none'}, without F: in a root there is no {entry.interpreter}"
         )
         return _wrong(platform, "binfmt-flags", message)
-    if "C" not in entry.flags:
-        message = f"{entry.name} has flags {entry.flags}, without C: set-id programs of a root get no rights"
-        return _wrong(platform, "binfmt-flags", message)
     if not Path(entry.interpreter).exists():
         return _wrong(platform, "no-emulator", f"{entry.name} names {entry.interpreter}, which is not there")
     if folder == FOLDER and not runs(platform):
         return _wrong(platform, "emulator-fails", f"{entry.interpreter} does not run the smallest of programs")
+    if "C" not in entry.flags:
+        message = f"{entry.name} has flags {entry.flags}, without C: set-id programs of a root get no rights"
+        told = dataclasses.replace(_wrong(platform, "binfmt-flags", message), severity="warning")
+        return dataclasses.replace(told, message=f"programs of {platform} run here, but {message}")
     return None
 
 

@@ -41,7 +41,7 @@ def check_root(job: Job, lowers: Sequence[Path]) -> None:
     """FarmError when commands could not run in the root of these layers, lowest first.
 
     ``wrong-machine``: its shell is of another machine than the job. Else, transient, what keeps this host from running
-    programs of the job's platform, as `farm.runner.binfmt.check` has it.
+    programs of the job's platform, as `farm.runner.binfmt.obstacle` has it.
     """
     found = shell_platform(lowers) if job.commands else None
     if found is None:
@@ -50,7 +50,7 @@ def check_root(job: Job, lowers: Sequence[Path]) -> None:
         hint = f"build with --platform {found}, or take a base root of {job.platform}"
         message = f"the root is of {found}: its /bin/sh is no program of {job.platform}, which the job is for"
         raise error("wrong-machine", message, hint=hint)
-    if problem := binfmt.check(job.platform):
+    if problem := binfmt.obstacle(job.platform):
         raise error(problem.code, problem.message, hint=problem.hint, transient=True)
 
 

@@ -50,7 +50,7 @@ def debootstrap(seed: Seed, store: Store, log: Path, cancel: threading.Event) ->
     """
     _check_tools()
     command, sources = _command(seed), _sources(seed)
-    if problem := binfmt.check(seed.platform):
+    if problem := binfmt.obstacle(seed.platform):
         raise FarmError(problem)
     with store.scratch("seed") as folder, open(log, "ab") as out:
         start = out.tell()

@@ -30,6 +30,15 @@ def find_targets(tree: Tree, texts: Sequence[str]) -> list[PackageId]:
     return list(found)
 
 
+def made_for(tree: Tree, platform: str) -> list[PackageId]:
+    """All packages but those that say (``platforms:``) that they cannot be made for ``platform``, in order."""
+    return sorted(
+        package.id
+        for package in tree.packages.values()
+        if package.build is None or not package.build.platforms or platform in package.build.platforms
+    )
+
+
 def find_versions(tree: Tree, text: str) -> list[PackageId]:
     """All versions of the package that a target means, the highest last. FarmError as `find_targets`."""
     return _fitting(text, _by_name(tree))

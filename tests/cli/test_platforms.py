@@ -93,6 +93,15 @@ def test_a_cross_build_runs_in_a_root_of_this_host(farm: Farm) -> None:
     assert files_of(other, "app/cross-1.0").endswith(f"{HOST} {HOST} x86_64-linux-gnu\n".encode())
 
 
+def test_all_are_those_for_the_platform(farm: Farm) -> None:
+    farm.package("app/cross", CROSS)
+    farm.package("app/here", f"image: box\nplatforms: [{HOST}]\nsteps: [work]\n")
+    ran = farm.run("plan", "--json", "--all", "--platform", ARM)
+    assert ran.status == 0 and ran.json()["targets"] == ["app/cross-1.0@arm64:package"]
+    asked = farm.run("plan", "--json", "app/here", "--platform", ARM)
+    assert asked.status == 1 and [problem["code"] for problem in asked.json()["problems"]] == ["wrong-platform"]
+
+
 def test_an_emulated_build(farm: Farm) -> None:
     emulator()
     seed(farm, "arm", machine_programs.shell(ARM))

@@ -54,8 +54,10 @@ def test_each_thing_that_is_wrong_is_told(folder: Path) -> None:
     assert found(folder) == "no-binfmt-entry"
     entry(folder, "OC")
     assert found(folder) == "binfmt-flags"
-    entry(folder, "F")
+    entry(folder, "OPF")
     assert found(folder) == "binfmt-flags"
+    problem = binfmt.check(ARM, folder)
+    assert problem is not None and problem.severity == "warning" and "run here, but" in problem.message
     entry(folder, "OCF", "/no/such/qemu")
     assert found(folder) == "no-emulator"
     (folder / "qemu-aarch64").write_text(ENTRY.format(flags="OCF", interpreter="/x").replace("enabled", "disabled"))
@@ -122,9 +124,20 @@ def test_doctor_finds_and_the_setup_mends(tmp_path: Path) -> None:
     (tmp_path / "shell").chmod(0o755)
     line = binfmt.registration(ARM, "/usr/bin/qemu-aarch64-static").replace(":OCF", ":OC")
     (tmp_path / "line").write_text(line)
-    command = ["unshare", "--user", "--map-root-user", "--mount", "--pid", "--fork", "--mount-proc", "sh", "-c", _WORK]
+    command = [
+        "unshare",
+        "--user",
+        "--map-root-user",
+        "--mount",
+        "--pid",
+        "--kill-child",
+        "--mount-proc",
+        "sh",
+        "-c",
+        _WORK,
+    ]
     env = {**os.environ, "FARM_STORE": str(tmp_path / "store")}
-    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=60)
+    done = subprocess.run(command, cwd=tmp_path, env=env, capture_output=True, text=True, timeout=240)
     if "mount:" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no binfmt_misc of its own in a user namespace: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr

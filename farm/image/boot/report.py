@@ -33,7 +33,7 @@ def junit(trials: Sequence[Trial]) -> bytes:
         ElementTree.SubElement(suite, "system-out").text = _clean(console_text(trial)[-_MOST:])
     ElementTree.indent(top)
     text: bytes = ElementTree.tostring(top, encoding="utf-8")
-    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text.partition(b"?>\n")[2] + b"\n"
+    return b'<?xml version="1.0" encoding="UTF-8"?>\n' + text + b"\n"
 
 
 def as_json(trials: Sequence[Trial]) -> list[dict[str, Any]]:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import shutil
 import subprocess
@@ -41,19 +42,20 @@ def write_ext4(
     if not archives:
         command[command.index("-d") : command.index("-d") + 2] = []
     env = {**os.environ, "E2FSPROGS_FAKE_TIME": os.environ["SOURCE_DATE_EPOCH"]}
-    process = subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=env)
-    assert process.stdin and process.stderr
-    try:
-        for archive, end in archives:
-            with open(archive, "rb") as source:
-                _pour(source.fileno(), process.stdin.fileno(), end)
-        if archives:
-            process.stdin.write(bytes(1024))
-        process.stdin.close()
-    except BrokenPipeError:
-        pass
-    said = process.stderr.read().decode(errors="replace").strip()
-    if process.wait():
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stderr=subprocess.PIPE, env=env) as process:
+        assert process.stdin and process.stderr
+        try:
+            for archive, end in archives:
+                with open(archive, "rb") as source:
+                    _pour(source.fileno(), process.stdin.fileno(), end)
+            if archives:
+                process.stdin.write(bytes(1024))
+            process.stdin.close()
+        except BrokenPipeError:  # it has given up; why is what it says
+            with contextlib.suppress(BrokenPipeError):
+                process.stdin.close()
+        said = process.stderr.read().decode(errors="replace").strip()
+    if process.returncode:
         _refused(part, said, findings)
         return
     if said:

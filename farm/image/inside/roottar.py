@@ -54,8 +54,8 @@ class Root:
             file.seek(at + -(-size // _BLOCK) * _BLOCK if kind in "0\0xg" else at)
             self.end = file.tell()
 
-    def resolve(self, path: str) -> str:
-        """Where a path leads, following links in its folders (not its last part), inside the root."""
+    def resolve(self, path: str, *, last: bool = False) -> str:
+        """Where a path leads inside the root: links in its folders are followed, that of its ``last`` part if asked."""
         done = ""
         todo = [part for part in path.split("/") if part not in ("", ".")]
         followed = 0
@@ -65,7 +65,7 @@ class Root:
                 done = posixpath.dirname(done)
                 continue
             here = f"{done}/{part}".lstrip("/")
-            if todo and here in self.links and followed < _MAX_LINKS:
+            if (todo or last) and here in self.links and followed < _MAX_LINKS:
                 followed += 1
                 target = self.links[here]
                 done = "" if target.startswith("/") else done
@@ -102,7 +102,7 @@ class Over:
 
     def folder(self, path: str, mode: int = 0o755, owner: tuple[int, int] = (0, 0)) -> str:
         """Makes sure of a folder and of those above it; those that are there are left alone. The path it has."""
-        name = self.root.resolve(path + "/.").rstrip("/")
+        name = self.root.resolve(path, last=True)
         kind = self.kinds.get(name) or self.root.kinds.get(name)
         if kind == "5":
             return name

@@ -1,0 +1,182 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Board files: what is wrong with them is told all at once, with its place, before anything is written."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from farm.image.read import board_files, read_board
+from farm.spec.problem import FarmError
+
+IMAGES = Path(__file__).parents[2] / "images"
+
+GOOD = """\
+description: A board for tests
+platform: linux/arm64
+partitions:
+- {name: boot, type: fat, size: 64M, label: BOOT, mount: /boot/firmware}
+- {name: root, type: ext4, size: 60M, mount: /}
+boot-loader:
+- {package: boot/loader, file: usr/lib/loader.bin, offset: 8K}
+kernel:
+  package: kernel/linux
+device-tree: vendor/board.dtb
+initrd:
+  busybox: root/tiny
+  grow: tools/growroot
+boot:
+  extlinux: {}
+root:
+  packages: [root/tiny]
+users:
+- {name: root, password: secret}
+first-boot: [grow-root]
+"""
+
+
+def problems(tmp_path: Path, text: str) -> list[tuple[str, int]]:
+    """Code and line of all that is wrong with a board file."""
+    file = tmp_path / "board.yaml"
+    file.write_text(text)
+    try:
+        read_board(file, {})
+    except FarmError as failure:
+        places = [problem.place for problem in failure.problems]
+        assert all(place and place.file == str(file) and place.column for place in places)
+        return [(p.code, p.place.line) for p in failure.problems if p.place]
+    return []
+
+
+def test_a_good_board(tmp_path: Path) -> None:
+    (tmp_path / "board.yaml").write_text(GOOD)
+    board = read_board(tmp_path / "board.yaml", {})
+    boot, root = board.partitions
+    assert (boot.start, root.start, board.size) == (4 << 20, 68 << 20, 128 << 20)
+    assert board.loaders[0].room == (4 << 20) - 8192
+    assert json.dumps(board.to_json())
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code", "line"),
+    [
+        ("size: 60M, mount", "start: 30M, size: 60M, mount", "partitions-overlap", 5),
+        ("offset: 8K", "offset: 5M", "loader-over-partition", 7),
+        ("offset: 8K", "offset: 8K, room: 8M", "loader-over-partition", 7),
+        ("offset: 8K", "offset: 0", "inside-table", 7),
+        ("offset: 8K", "offset: 9K, kind: egon", "bad-offset", 7),
+        ("platform: linux/arm64", "platform: linux/arm64\ntable: {type: gpt}", "inside-table", 8),
+        ("platform: linux/arm64", "platform: linux/arm64\nsize: 100M", "partition-outside", 6),
+        ("type: ext4, size: 60M", "type: ext4, size: 60000001", "not-aligned", 5),
+        ("type: ext4, size: 60M", "type: ext4, size: fill", "no-size", 5),
+        ("type: ext4, size: 60M", "type: ext4, size: 1M", "too-small", 5),
+        ("type: ext4, size: 60M", "type: ext4, size: many", "bad-size", 5),
+        ("type: ext4, size: 60M, mount: /", "type: ext4, size: 60M, mount: /data", "no-root", 4),
+        ("label: BOOT", "label: much-too-long-for-fat", "bad-label", 4),
+        ("name: root, type", "name: boot, type", "same-name", 5),
+        ("  extlinux: {}", "  extlinux: {}\n  boot-scr: [boot]", "bad-boot", 15),
+        ("  extlinux: {}", "  partition: nowhere\n  extlinux: {}", "unknown-partition", 15),
+        ("  extlinux: {}", "  config-txt: [arm_64bit=1]", "bad-boot", 15),
+        ("device-tree: vendor/board.dtb", "device-tree: ../../etc/passwd", "bad-path", 10),
+        ("  packages: [root/tiny]", "  files: []", "no-root", 17),
+        ("  packages: [root/tiny]", "  packages: [root/tiny]\n  files: [{path: /a}]", "bad-file", 18),
+        ("  packages: [root/tiny]", "  packages: [root/tiny]\n  files: [{path: /a, source: gone}]", "missing-file", 18),
+        ("password: secret", "password: secret, password-hash: x", "bad-user", 19),
+        ("first-boot: [grow-root]", "first-boot: [grow-rot]", "bad-value", 20),
+        ("  grow: tools/growroot\n", "", "no-grow", 19),
+        ("kernel:\n  package", "kernel:\n  pakage", "unknown-key", 9),
+        ("  package: kernel/linux", "  package: linux", "bad-value", 9),
+    ],
+)  # fmt: skip
+def test_what_is_wrong_has_a_place(tmp_path: Path, old: str, new: str, code: str, line: int) -> None:
+    assert old in GOOD
+    assert (code, line) in problems(tmp_path, GOOD.replace(old, new, 1))
+
+
+def test_all_problems_at_once(tmp_path: Path) -> None:
+    text = GOOD.replace("size: 60M", "start: 30M, size: 60M").replace("offset: 8K", "offset: 5M")
+    found = problems(tmp_path, text.replace("label: BOOT", "label: much-too-long-for-fat"))
+    assert {code for code, _ in found} == {"partitions-overlap", "loader-over-partition", "bad-label"}
+
+
+def test_a_template_with_values(tmp_path: Path) -> None:
+    file = tmp_path / "board.yaml"
+    file.write_text(GOOD.replace("size: 60M", 'size: {{ .Values.root | default "60M" }}'))
+    assert read_board(file, {"root": "70M"}).root.size == 70 << 20
+    assert read_board(file, {}).root.size == 60 << 20
+
+
+def test_places_in_a_template(tmp_path: Path) -> None:
+    text = GOOD.replace("size: 60M", "size: {{ .Values.none | default 0 }}")
+    assert ("too-small", 5) in problems(tmp_path, text)
+
+
+def test_the_boards_of_this_tree() -> None:
+    boards = [read_board(file, {}) for file in board_files([IMAGES]).values()]
+    assert {board.name for board in boards} >= {"rpi4", "bananapi-m2-ultra", "bananapi", "orangepi-pc", "pine64-plus"}
+    assert all(board.test for board in boards)
+    assert len({part.uuid for board in boards for part in board.partitions}) == sum(len(b.partitions) for b in boards)
+
+
+def farm(folder: Path, *words: str) -> subprocess.CompletedProcess[str]:
+    """Calls ``farm image``."""
+    env: dict[str, Any] = {**os.environ, "HOME": str(folder), "FARM_STORE": str(folder / "store")}
+    return subprocess.run(
+        [sys.executable, "-m", "farm", "image", *words],
+        cwd=folder,
+        env=env,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+def test_the_command_line_writes_nothing_for_a_bad_board(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    text = GOOD.replace("offset: 8K", "offset: 5M").replace("size: 60M", "start: 30M, size: 60M")
+    (tmp_path / "images/bad.yaml").write_text(text)
+    ran = farm(tmp_path, "build", "bad", "--destination", str(tmp_path / "out"))
+    assert ran.returncode == 1
+    assert f"{tmp_path}/images/bad.yaml:7:" in ran.stderr and "[loader-over-partition]" in ran.stderr
+    assert f"{tmp_path}/images/bad.yaml:5:" in ran.stderr and "[partitions-overlap]" in ran.stderr
+    assert not (tmp_path / "out").exists()
+
+
+def test_unknown_packages_are_found_at_their_places(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "tree").mkdir()
+    (tmp_path / "images/odd.yaml").write_text(GOOD.replace("platform:", "trees: [../tree]\nplatform:"))
+    ran = farm(tmp_path, "build", "odd")
+    assert ran.returncode == 1
+    for line in (8, 10, 13, 14, 18):
+        assert f"images/odd.yaml:{line}:" in ran.stderr, ran.stderr
+
+
+def test_an_unknown_board_is_suggested(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/orangepi.yaml").write_text(GOOD)
+    ran = farm(tmp_path, "show", "orangpi")
+    assert ran.returncode == 1 and "did you mean orangepi?" in ran.stderr
+
+
+def test_list_and_show(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/good.yaml").write_text(GOOD)
+    assert "A board for tests" in farm(tmp_path, "list").stdout
+    shown = json.loads(farm(tmp_path, "show", "good", "--json").stdout)
+    assert shown["partitions"][1]["start"] == 68 << 20
+    assert "boot/loader" in farm(tmp_path, "show", "good").stdout
+
+
+def test_a_board_is_frozen(tmp_path: Path) -> None:
+    (tmp_path / "board.yaml").write_text(GOOD)
+    board = read_board(tmp_path / "board.yaml", {})
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        board.name = "other"  # type: ignore[misc]
