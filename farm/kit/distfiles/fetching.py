@@ -57,7 +57,8 @@ class Got:
 class Distfiles:
     """All distfiles of a run. Thread-safe; other farms may use the same store.
 
-    ``kinds``: the hashes that lines get. What is asked for with known hashes has to have them.
+    ``kinds``: the hashes that lines get. What is asked for with known hashes has to have them. ``token``: what is
+    shown to the host of an address, and to no other that it leads to.
     """
 
     def __init__(
@@ -68,6 +69,7 @@ class Distfiles:
         *,
         kinds: Sequence[str] = DEFAULT_HASHES,
         limit: int = MAX_SIZE,
+        token: Callable[[str], str | None] = lambda _url: None,
     ) -> None:
         self.store = store
         self.cancel = cancel or threading.Event()
@@ -75,6 +77,7 @@ class Distfiles:
         self.kinds = tuple(dict.fromkeys([*kinds, "SHA256"]))
         self.shown = tuple(kinds)
         self.limit = limit
+        self.token = token
         self.records = store.root / "distfiles"
 
     def get(self, wanted: Wanted) -> Got:
@@ -191,7 +194,9 @@ class _Attempt:
         conditions = dict(_conditions(record)) if usable and record else {}
         if conditions:
             part.unlink(missing_ok=True)
+        token = owner.token(url)
         headers = {
+            **({"Authorization": f"Bearer {token}"} if token else {}),
             **conditions,
             **self._resume(part),
             **({"User-Agent": wanted.user_agent} if wanted.user_agent else {}),
