@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from farm.kit.atom import VERSION
@@ -112,6 +112,7 @@ _VALUES = st.recursive(
 
 
 @given(data=st.dictionaries(st.text(min_size=1, max_size=4), _VALUES, max_size=3))
+@settings(deadline=None)
 def test_any_document_is_read_or_refused(data: Any) -> None:
     file = Path("/dev/shm") / "farm-autogen-spec.yml"
     file.write_text(yaml.safe_dump(data))
@@ -195,6 +196,7 @@ def test_bad_selectors(text: str) -> None:
 
 
 @given(st.lists(st.from_regex(VERSION, fullmatch=True).filter(lambda text: len(text) < 100), max_size=8))
+@settings(deadline=None)
 def test_versions_are_sorted_in_pms_order(versions: list[str]) -> None:
     found = sort_descending(transformed(atom(), versions, {}))
     assert {one.version for one in found} == set(versions)
@@ -280,6 +282,7 @@ _PEP = st.from_regex(
 
 
 @given(_PEP, _PEP)
+@settings(deadline=None)
 def test_pms_has_pep_440s_order(one: str, other: str) -> None:
     from packaging.version import Version as Pep
 
