@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -114,14 +115,13 @@ _VALUES = st.recursive(
 @given(data=st.dictionaries(st.text(min_size=1, max_size=4), _VALUES, max_size=3))
 @settings(deadline=None)
 def test_any_document_is_read_or_refused(data: Any) -> None:
-    file = Path("/dev/shm") / "farm-autogen-spec.yml"
-    file.write_text(yaml.safe_dump(data))
-    try:
-        read_specification(file)
-    except FarmError as failure:
-        assert failure.problems
-    finally:
-        file.unlink()
+    with tempfile.NamedTemporaryFile("w", suffix=".yml") as file:
+        file.write(yaml.safe_dump(data))
+        file.flush()
+        try:
+            read_specification(Path(file.name))
+        except FarmError as failure:
+            assert failure.problems
 
 
 def test_merging() -> None:
