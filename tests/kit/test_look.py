@@ -24,6 +24,14 @@ target:
   - pkg: dev-libs/missing
 """
 
+AUTOGEN = """\
+mine:
+  generator: builtin-noop
+  defaults: {category: dev-libs, vars: {versions: ['2.5', '3.0']}}
+  packages:
+  - two: {}
+"""
+
 
 @pytest.fixture
 def spec(world: World) -> Path:
@@ -100,7 +108,8 @@ def test_status(world: World, spec: Path) -> None:
     ran, found = world.kit_run("status", spec, *words)
     assert ran.status == 0, ran.err
     rows = {row["package"]: row for row in found["packages"]}
-    assert rows["dev-libs/one"]["versions"] == {"mark-xl": "1.0", "mark-v": "1.0"} or rows["dev-libs/one"]
+    assert rows["dev-libs/one"]["versions"] == {"mark-xl": "1.0"}
+    assert rows["dev-libs/two"]["versions"] == {"mark-xl": "2", "mark-v": "1"}
     assert {name: row["state"] for name, row in rows.items()} == {
         "dev-libs/one": "waiting",
         "dev-libs/two": "current",
@@ -109,5 +118,13 @@ def test_status(world: World, spec: Path) -> None:
     assert [pull["number"] for pull in rows["dev-libs/one"]["pulls"]] == [1]
     page = (world.folder / "status.html").read_text()
     assert ">1.1 (core-kit)<" in page and '<a href="http://forge/macaroni/app-kit/pull/1"' in page
+    upstream = world.spec("autogen.yml", AUTOGEN)
+    ran, found = world.kit_run("status", spec, "--autogen", upstream)
+    assert ran.status == 0, ran.err
+    assert {row["package"]: (row["upstream"], row["outdated"]) for row in found["packages"]} == {
+        "dev-libs/one": ("", False),
+        "dev-libs/two": ("3.0", True),
+        "dev-libs/missing": ("", False),
+    }
     ran = world.call("kit", "status", "--specfile", spec)
     assert "dev-libs/one" in ran.out and "1 behind" in ran.out
