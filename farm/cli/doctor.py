@@ -97,6 +97,8 @@ def _programs() -> list[Finding]:
     wanted: list[tuple[str, str, Callable[[], bool]]] = [
         ("mmdebstrap", "makes debootstrap seeds", lambda: True),
         ("/usr/lib/apt/apt-helper", "fetches apt: mirrors of sources", lambda: True),
+        ("git", "fetches and pushes kits", lambda: True),
+        ("bwrap", "confines ebuilds of kits", lambda: True),
         ("newuidmap", "lets an ordinary user build", lambda: os.geteuid() != 0 or is_rootless()),
     ]
     return [_program(name, purpose) for name, purpose, applies in wanted if applies()]
@@ -104,7 +106,7 @@ def _programs() -> list[Finding]:
 
 def _program(name: str, purpose: str) -> Finding:
     found = shutil.which(name)
-    packages = {"newuidmap": "uidmap", "/usr/lib/apt/apt-helper": "apt"}
+    packages = {"bwrap": "bubblewrap", "newuidmap": "uidmap", "/usr/lib/apt/apt-helper": "apt"}
     mend = "" if found else f"apt-get install {packages.get(name, name)}"
     return Finding(name, "ok" if found else "optional", f"{purpose}: {found or 'not installed'}", mend)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import functools
 import os
 import shutil
 import signal
@@ -85,15 +86,32 @@ def run_confined(command: Sequence[str], how: Confinement, stdin: bytes = b"") -
             (folder / name).write_text(content)
         (folder / "seccomp").write_bytes(filter_program(abis()))
         seccomp = stack.enter_context((folder / "seccomp").open("rb"))
+        _sweep()
         group = cgroup.new_group("kit")
         stack.callback(group.remove)
         group.limit(how.memory, how.processes)
-        words = ["sh", "-c", _JOIN, "sh", *group.process_files, "--", *_bwrap(how, folder, seccomp.fileno()), *command]
+        lacking = "" if "memory" in group.folders else f"ulimit -v {how.memory >> 10}; "
+        words = [
+            "sh",
+            "-c",
+            lacking + _JOIN,
+            "sh",
+            *group.process_files,
+            "--",
+            *_bwrap(how, folder, seccomp.fileno()),
+            *command,
+        ]
         ended = _run(words, how, stdin, seccomp.fileno())
     if ended.status == 97 or ended.err.startswith(b"bwrap: "):
         raise error("confinement-failed", ended.err.decode("utf-8", "replace").strip()[:500] or "no control group",
                     hint="See `farm doctor`.")  # fmt: skip
     return ended
+
+
+@functools.cache
+def _sweep() -> None:
+    """Removes the control groups of farms that were killed, once."""
+    cgroup.sweep()
 
 
 def _bwrap(how: Confinement, folder: Path, seccomp: int) -> list[str]:

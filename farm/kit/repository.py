@@ -20,7 +20,9 @@ from pathlib import Path
 from farm.kit.git import Credentials, Git, again, check_url, origin_of
 from farm.kit.pushing import list_branches, push_branches
 from farm.kit.tree import Entry
-from farm.spec.problem import error
+from farm.spec.problem import FarmError, error
+
+_FETCHED = "refs/fetched/"
 
 Changes = Mapping[str, tuple[str, bytes] | None]
 """Path → git's mode and content, or None for what is removed."""
@@ -84,22 +86,33 @@ class Repository:
 
         FarmError ``no-such-branch``, ``no-such-commit``, ``git-failed``, ``git-transient``.
         """
+        if commit:
+            return self._fetch_exactly(commit, branch, depth)
         head = self.remote.branches.get(branch)
-        if not commit and head is None:
+        if head is None:
             hint = f"branches there: {', '.join(sorted(self.remote.branches)[:20]) or 'none'}"
             raise error("no-such-branch", f"{self.url} has no branch {branch!r}", hint=hint)
-        wanted = commit or head or ""
-        if self.has(wanted) and (depth or not self._is_shallow()):
-            return wanted
+        if not self._has_enough(head, depth):
+            self._fetch(f"+refs/heads/{branch}:{_FETCHED}{branch}", depth)
+            head = self.git.text("rev-parse", f"{_FETCHED}{branch}")
+        return head
+
+    def _fetch_exactly(self, commit: str, branch: str, depth: int) -> str:
+        """Asks for the commit; a server that gives branches only is asked for the branch with its history."""
+        if self._has_enough(commit, depth):
+            return commit
         try:
-            self._fetch(wanted, depth)
-        except Exception as problem:
-            if not commit or getattr(problem, "transient", False):
+            self._fetch(commit, depth)
+        except FarmError as failure:
+            if failure.transient:
                 raise
-            self._fetch(f"refs/heads/{branch}", 0)
-        if not self.has(wanted):
-            raise error("no-such-commit", f"{self.url} has no commit {wanted} in branch {branch!r}")
-        return wanted
+            self._fetch(f"+refs/heads/{branch}:{_FETCHED}{branch}", 0)
+        if not self.has(commit):
+            raise error("no-such-commit", f"{self.url} has no commit {commit} in branch {branch!r}")
+        return commit
+
+    def _has_enough(self, commit: str, depth: int) -> bool:
+        return self.has(commit) and bool(depth or not self._is_shallow())
 
     def fetch_branches(self) -> None:
         """Brings every branch of the server here, under its own name."""
@@ -114,10 +127,16 @@ class Repository:
         asked = "".join(f"{commit}\n" for commit in commits).encode()
         lines = self.git.run("cat-file", "--batch-check", stdin=asked).decode().splitlines()
         missing = [line.split()[0] for line in lines if line.endswith(" missing")]
-        for start in range(0, len(missing), 500):
-            part = missing[start : start + 500]
-            words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.url, *part)
-            again(lambda words=words: self.git.run(*words))  # type: ignore[misc]
+        words = ("fetch", "--quiet", "--no-tags", "--no-write-fetch-head", "--", self.url)
+        try:
+            for start in range(0, len(missing), 500):
+                part = missing[start : start + 500]
+                again(lambda part=part: self.git.run(*words, *part))  # type: ignore[misc]
+        except FarmError as failure:
+            if failure.transient:
+                raise
+            ours = [f"+refs/heads/{kind}/*:{_FETCHED}{kind}/*" for kind in ("merge", "purge")]
+            again(lambda: self.git.run(*words, *ours))
 
     def _fetch(self, what: str, depth: int) -> None:
         shallow = ["--depth", str(depth)] if depth else (["--unshallow"] if self._is_shallow() else [])

@@ -3,13 +3,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import io
 import json
 import os
 import subprocess
 import sys
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 from forge_server import ForgeServer
 from git_server import TOKEN, GitServer
@@ -71,7 +74,7 @@ class World:
         return {**home, "GITHUB_TOKEN": TOKEN, "GITLAB_TOKEN": TOKEN, "FORGEJO_TOKEN": TOKEN, **more}
 
     def run(self, *words: object, limit: float = 240, **env: str) -> Ran:
-        """Calls the farm in the world's folder."""
+        """Calls the farm in the world's folder, as a program of its own."""
         done = subprocess.run(
             self.command(*words),
             capture_output=True,
@@ -80,15 +83,42 @@ class World:
             env=self.environment(**env),
             timeout=limit,
         )
-        assert "Traceback" not in done.stderr, done.stderr
-        assert TOKEN not in done.stdout + done.stderr
-        return Ran(done.returncode, done.stdout, done.stderr)
+        return _checked(Ran(done.returncode, done.stdout, done.stderr))
+
+    def call(self, *words: object, **env: str) -> Ran:
+        """The same in this process, which saves the start of the program."""
+        from farm.cli.main import main
+
+        out, err = io.StringIO(), io.StringIO()
+        status = 0
+        before = Path.cwd()
+        with (
+            mock.patch.dict(os.environ, self.environment(**env), clear=True),
+            mock.patch.object(sys, "argv", ["farm", *map(str, words)]),
+            contextlib.redirect_stdout(out),
+            contextlib.redirect_stderr(err),
+        ):
+            os.chdir(self.folder)
+            try:
+                main()
+            except SystemExit as end:
+                status = int(end.code or 0)
+            finally:
+                os.chdir(before)
+        return _checked(Ran(status, out.getvalue(), err.getvalue()))
 
     def kit_run(self, command: str, spec: Path, *words: object, **env: str) -> tuple[Ran, dict[str, Any]]:
         """``farm kit COMMAND --specfile SPEC --json …`` and its document ({} when there is none)."""
-        ran = self.run("kit", command, "--specfile", spec, "--json", *self.forge_words(), *words, **env)
+        ran = self.call("kit", command, "--specfile", spec, "--json", *self.forge_words(), *words, **env)
         return ran, json.loads(ran.out) if ran.out.startswith("{") else {}
 
     def forge_words(self) -> list[str]:
         """Options that point to the stand-in."""
         return ["--forge", self.forge.kind, "--forge-api", self.forge.api]
+
+
+def _checked(ran: Ran) -> Ran:
+    """No traceback, and no token anywhere."""
+    assert "Traceback" not in ran.err, ran.err
+    assert TOKEN not in ran.out + ran.err
+    return ran

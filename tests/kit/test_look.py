@@ -24,6 +24,14 @@ target:
   - pkg: dev-libs/missing
 """
 
+AUTOGEN = """\
+mine:
+  generator: builtin-noop
+  defaults: {category: dev-libs, vars: {versions: ['2.5', '3.0']}}
+  packages:
+  - two: {}
+"""
+
 
 @pytest.fixture
 def spec(world: World) -> Path:
@@ -47,7 +55,7 @@ def spec(world: World) -> Path:
 
 def test_clone_and_pins(world: World, spec: Path) -> None:
     words = ("kit", "clone", "--specfile", spec, "--to", "out", "--write-summary-file", "pins.yml")
-    ran = world.run(*words, "--generate-reposcan-files", "--show-summary")
+    ran = world.call(*words, "--generate-reposcan-files", "--show-summary")
     assert ran.status == 0, ran.err
     head = world.branches("core-kit")["testing"]
     assert ran.out == (
@@ -68,10 +76,10 @@ def test_clone_and_pins(world: World, spec: Path) -> None:
     _, report = world.kit_run("merge", spec, "--summary-file", world.folder / "pins.yml")
     assert "dev-libs/one-1.1" in [d["subject"] for d in report["delivered"]]
     (world.folder / "out/core-kit/junk").write_text("x")
-    assert world.run(*words).status == 0 and not (world.folder / "out/core-kit/junk").exists()
+    assert world.call(*words).status == 0 and not (world.folder / "out/core-kit/junk").exists()
     (world.folder / "other/core-kit").mkdir(parents=True)
     (world.folder / "other/core-kit/mine").write_text("x")
-    ran = world.run("kit", "clone", "--specfile", spec, "--to", "other")
+    ran = world.call("kit", "clone", "--specfile", spec, "--to", "other")
     assert ran.status == 1 and "[folder-in-the-way]" in ran.err
 
 
@@ -85,12 +93,12 @@ def test_cache(world: World, tmp_path: Path) -> None:
     core = tmp_path / "core"
     (core / "eclass").mkdir(parents=True)
     (core / "eclass/alpha.eclass").write_text("IUSE=al\n")
-    ran = world.run("kit", "cache", kit, "--master", core, "--json")
+    ran = world.call("kit", "cache", kit, "--master", core, "--json")
     assert (ran.status, ran.json()["written"], ran.json()["removed"]) == (1, 1, 1)
     text = (kit / "metadata/md5-cache/dev-libs/one-1").read_text()
     assert "IUSE=al\n" in text and text.splitlines()[-2].startswith("_eclasses_=alpha\t")
     (kit / "dev-libs/one/one-2.ebuild").unlink()
-    ran = world.run("kit", "cache", kit, "--master", core)
+    ran = world.call("kit", "cache", kit, "--master", core)
     assert (ran.status, ran.out) == (0, "0 written, 1 kept, 0 removed, 0 scanned\n")
 
 
@@ -100,7 +108,8 @@ def test_status(world: World, spec: Path) -> None:
     ran, found = world.kit_run("status", spec, *words)
     assert ran.status == 0, ran.err
     rows = {row["package"]: row for row in found["packages"]}
-    assert rows["dev-libs/one"]["versions"] == {"mark-xl": "1.0", "mark-v": "1.0"} or rows["dev-libs/one"]
+    assert rows["dev-libs/one"]["versions"] == {"mark-xl": "1.0"}
+    assert rows["dev-libs/two"]["versions"] == {"mark-xl": "2", "mark-v": "1"}
     assert {name: row["state"] for name, row in rows.items()} == {
         "dev-libs/one": "waiting",
         "dev-libs/two": "current",
@@ -109,5 +118,13 @@ def test_status(world: World, spec: Path) -> None:
     assert [pull["number"] for pull in rows["dev-libs/one"]["pulls"]] == [1]
     page = (world.folder / "status.html").read_text()
     assert ">1.1 (core-kit)<" in page and '<a href="http://forge/macaroni/app-kit/pull/1"' in page
-    ran = world.run("kit", "status", "--specfile", spec)
+    upstream = world.spec("autogen.yml", AUTOGEN)
+    ran, found = world.kit_run("status", spec, "--autogen", upstream)
+    assert ran.status == 0, ran.err
+    assert {row["package"]: (row["upstream"], row["outdated"]) for row in found["packages"]} == {
+        "dev-libs/one": ("", False),
+        "dev-libs/two": ("3.0", True),
+        "dev-libs/missing": ("", False),
+    }
+    ran = world.call("kit", "status", "--specfile", spec)
     assert "dev-libs/one" in ran.out and "1 behind" in ran.out

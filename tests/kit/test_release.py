@@ -68,7 +68,7 @@ def change(world: World, kit: str, version: str, when: int = 1_700_000_000) -> s
 def bump(world: World, spec: Path, *words: object, day: int = 1, command: str = "bump-release") -> dict:
     """A bump on a day of March 2026."""
     epoch = str(1_772_323_200 + (day - 1) * 86400 + 3600)
-    ran = world.run("kit", command, "--specfile", spec, "--json", "--push", *words, SOURCE_DATE_EPOCH=epoch)
+    ran = world.call("kit", command, "--specfile", spec, "--json", "--push", *words, SOURCE_DATE_EPOCH=epoch)
     assert ran.status == 0, ran.err
     return ran.json()
 
@@ -114,13 +114,13 @@ def test_revert(world: World, spec: Path) -> None:
     assert git(meta, "rev-parse", "mark-xl:metadata") == git(meta, "rev-parse", f"{begin}:metadata")
     assert bump(world, spec, begin[:10], day=5, command="revert-release")["changed"] is False
     for pin, code in (("2020-01-01", "no-such-pin"), ("yesterday", "bad-pin"), ("abcdef0", "no-such-pin")):
-        ran = world.run("kit", "revert-release", "--specfile", spec, pin)
+        ran = world.call("kit", "revert-release", "--specfile", spec, pin)
         assert ran.status == 1 and f"[{code}]" in ran.err
 
 
 def test_name_and_url_must_agree(world: World, spec: Path) -> None:
     spec.write_text(spec.read_text().replace("name: a-kit", "name: fornsics-kit"))
-    ran = world.run("kit", "bump-release", "--specfile", spec, "--push")
+    ran = world.call("kit", "bump-release", "--specfile", spec, "--push")
     assert ran.status == 1 and "[kit-name-mismatch]" in ran.err and "release.yml:4:12" in ran.err
     assert world.branches("meta-repo") == {}
 
@@ -129,7 +129,7 @@ def test_all_missing_branches_at_once(world: World, spec: Path) -> None:
     spec.write_text(
         spec.read_text().replace("branch: mark-xl}", "branch: mark-v}").replace("mark-xl, depth", "no, depth")
     )
-    ran = world.run("kit", "bump-release", "--specfile", spec, "--push")
+    ran = world.call("kit", "bump-release", "--specfile", spec, "--push")
     assert ran.status == 1 and ran.err.count("[no-such-branch]") == 2
 
 
@@ -146,7 +146,7 @@ def test_somebody_else_pushes_meanwhile(world: World, spec: Path) -> None:
             tree.commit(world.kit("meta-repo"), "mark-xl")
 
     world.git.broken = first_another
-    ran = world.run("kit", "bump-release", "--specfile", spec, "--push")
+    ran = world.call("kit", "bump-release", "--specfile", spec, "--push")
     assert ran.status == 1 and "[push-refused]" in ran.err
     assert bump(world, spec)["changed"] is True
     assert "Bump kits updates" in subjects(world.kit("meta-repo"), "mark-xl")[-1]

@@ -64,7 +64,7 @@ def everything(world: World, spec: Path) -> None:
     assert sum(path.endswith(".ebuild") for path in paths) == 2 * PACKAGES
     release = world.spec("release.yml", RELEASE)
     for expected in (True, False):
-        ran = world.run("kit", "bump-release", "--specfile", release, "--push", "--json")
+        ran = world.call("kit", "bump-release", "--specfile", release, "--push", "--json")
         assert ran.status == 0 and ran.json()["changed"] is expected, ran.err
     assert len(subjects(world.kit("app-kit"), "mark-xl")) == 1 + PACKAGES + 3 + PACKAGES
 

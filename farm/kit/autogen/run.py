@@ -103,7 +103,8 @@ def generate(
     definition as a whole.
     """
     wanted = _wanted(specification, packages)
-    distfiles = Distfiles(workshop.store, workshop.cancel, workshop.say, kinds=workshop.kinds)
+    token = workshop.tokens.for_url
+    distfiles = Distfiles(workshop.store, workshop.cancel, workshop.say, kinds=workshop.kinds, token=token)
     web = workshop.web()
     makers = {id(definition): _Makers(definition, specification, workshop, web, distfiles) for definition, _ in wanted}
     stop = threading.Event()

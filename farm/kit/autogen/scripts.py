@@ -21,6 +21,7 @@ import yaml
 
 from farm.kit.autogen.model import Atom
 from farm.kit.autogen.values import Artefact
+from farm.kit.distfiles.patience import patiently
 from farm.plan.job import WORKDIR, ArchiveInput, FileInput, Job, Limits, Seed
 from farm.spec.problem import error
 from farm.spec.yamltext import TEXT, parse
@@ -93,7 +94,7 @@ class Scripts:
             limits=_LIMITS,
         )
         with self._log() as log:
-            outcome = self.runner.run(job, self.store, log, self.cancel)
+            outcome = patiently(lambda: self.runner.run(job, self.store, log, self.cancel), self.cancel)
             if outcome.status == "cancelled":
                 raise error("cancelled", "the script was stopped")
             if outcome.status != "ok" or outcome.layer is None:

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlencode, urlsplit
 
 from farm.kit.autogen.access import Tokens
+from farm.kit.distfiles.patience import patiently
 from farm.spec.problem import FarmError, error
 
 if TYPE_CHECKING:
@@ -27,9 +28,6 @@ MAX_BODY = 64 << 20
 """Bytes of the largest document that is taken."""
 
 _TIMEOUT = (15.0, 60.0)
-_ATTEMPTS = 4
-_FIRST_DELAY = 0.3
-_LONGEST_DELAY = 10.0
 _PASSING = frozenset((408, 425, 500, 502, 503, 504))
 _KEPT_HEADERS = ("link", "x-next-page", "content-type")
 
@@ -109,21 +107,8 @@ class Web:
         with lock:
             if key not in self._seen:
                 headers = {"Accept": accept, "User-Agent": user_agent or "farm"}
-                self._seen[key] = self._patiently(method, address, headers, key)
+                self._seen[key] = patiently(lambda: self._once(method, address, headers, key), self.cancel)
         return self._seen[key]
-
-    def _patiently(self, method: str, address: str, headers: Mapping[str, str], key: str) -> Document:
-        import tenacity
-
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, FarmError) and fault.transient),
-            stop=tenacity.stop_after_attempt(_ATTEMPTS) | tenacity.stop_when_event_set(self.cancel),
-            wait=tenacity.wait_random_exponential(multiplier=_FIRST_DELAY, max=_LONGEST_DELAY),
-            sleep=tenacity.sleep_using_event(self.cancel),
-            reraise=True,
-        )
-        document: Document = retrying(self._once, method, address, headers, key)
-        return document
 
     def _once(self, method: str, address: str, headers: Mapping[str, str], key: str) -> Document:
         import requests

@@ -149,7 +149,7 @@ def _named(request: Request, kits: Sequence[Kit], summary: Summary) -> tuple[dic
         for kit in kits:
             mirrors += parse_thirdpartymirrors(kit.read_text("profiles/thirdpartymirrors"))
             wanted = [catpkg for catpkg in kit.packages if not asked or asked & {catpkg, catpkg.partition("/")[2]}]
-            ebuilds = [cpv for catpkg in wanted for cpv in kit.packages[catpkg] if "Manifest" in kit.folder(catpkg)]
+            ebuilds = [cpv for catpkg in wanted for cpv in kit.packages[catpkg]]
             scanned = reader.read(kit, ebuilds)
             summary.atoms += len(ebuilds)
             for cpv, why in sorted(scanned.failed.items()):
@@ -158,7 +158,7 @@ def _named(request: Request, kits: Sequence[Kit], summary: Summary) -> tuple[dic
             for cpv, metadata in scanned.found.items():
                 _collect(kit, cpv, metadata.distfiles, found, summary)
     if asked and not summary.atoms:
-        raise error("unknown-package", f"no kit has {', '.join(sorted(asked))}, or it has no distfiles")
+        raise error("unknown-package", f"no kit has {', '.join(sorted(asked))}")
     return found, mirrors
 
 

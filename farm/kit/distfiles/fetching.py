@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from farm.kit.distfiles.parts import forget_parts, part_of
+from farm.kit.distfiles.patience import patiently
 from farm.kit.manifest import DEFAULT_HASHES, Distfile, hash_file
 from farm.spec.problem import FarmError, Problem, error
 from farm.spec.whole import write_whole
@@ -28,11 +29,8 @@ if TYPE_CHECKING:
 MAX_SIZE = 8 << 30
 """Bytes of the largest distfile that is taken."""
 
-_ROUNDS = 4
 _LOCKS = 3
 """Hex digits of an address's hash in a lock's name: lock files stay, so there must not be one for each address."""
-_FIRST_DELAY = 0.3
-_LONGEST_DELAY = 10.0
 _VALIDATORS = {"ETag": "If-None-Match", "Last-Modified": "If-Modified-Since"}
 
 
@@ -59,7 +57,8 @@ class Got:
 class Distfiles:
     """All distfiles of a run. Thread-safe; other farms may use the same store.
 
-    ``kinds``: the hashes that lines get. What is asked for with known hashes has to have them.
+    ``kinds``: the hashes that lines get. What is asked for with known hashes has to have them. ``token``: what is
+    shown to the host of an address, and to no other that it leads to.
     """
 
     def __init__(
@@ -70,6 +69,7 @@ class Distfiles:
         *,
         kinds: Sequence[str] = DEFAULT_HASHES,
         limit: int = MAX_SIZE,
+        token: Callable[[str], str | None] = lambda _url: None,
     ) -> None:
         self.store = store
         self.cancel = cancel or threading.Event()
@@ -77,6 +77,7 @@ class Distfiles:
         self.kinds = tuple(dict.fromkeys([*kinds, "SHA256"]))
         self.shown = tuple(kinds)
         self.limit = limit
+        self.token = token
         self.records = store.root / "distfiles"
 
     def get(self, wanted: Wanted) -> Got:
@@ -88,7 +89,7 @@ class Distfiles:
         with self.store.lock(f"distfile-{_key(wanted.urls[0] if wanted.urls else wanted.name)[:_LOCKS]}"):
             if known := self._by_digest(wanted):
                 return known
-            return self._patiently(wanted)
+            return patiently(_Attempt(self, wanted).round, self.cancel)
 
     def add(self, file: Path, name: str) -> Got:
         """Takes a file that was made here. OSError."""
@@ -129,20 +130,6 @@ class Distfiles:
                 if record and self.store.has_blob(record["SHA256"]) and _agrees(record, wanted):
                     return Got(self._line(record, wanted.name), record["SHA256"], False)
         return None
-
-    def _patiently(self, wanted: Wanted) -> Got:
-        import tenacity
-
-        attempt = _Attempt(self, wanted)
-        retrying = tenacity.Retrying(
-            retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, FarmError) and fault.transient),
-            stop=tenacity.stop_after_attempt(_ROUNDS) | tenacity.stop_when_event_set(self.cancel),
-            wait=tenacity.wait_random_exponential(multiplier=_FIRST_DELAY, max=_LONGEST_DELAY),
-            sleep=tenacity.sleep_using_event(self.cancel),
-            reraise=True,
-        )
-        got: Got = retrying(attempt.round)
-        return got
 
     def _take(self, file: Path, wanted: Wanted, *, downloaded: bool) -> Got:
         """Hashes a whole file in one pass, checks it, and takes it in. FarmError ``distfile-mismatch``."""
@@ -207,7 +194,9 @@ class _Attempt:
         conditions = dict(_conditions(record)) if usable and record else {}
         if conditions:
             part.unlink(missing_ok=True)
+        token = owner.token(url)
         headers = {
+            **({"Authorization": f"Bearer {token}"} if token else {}),
             **conditions,
             **self._resume(part),
             **({"User-Agent": wanted.user_agent} if wanted.user_agent else {}),

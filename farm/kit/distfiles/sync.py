@@ -7,19 +7,16 @@ import dataclasses
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal, TypeVar
+from typing import Literal
 
 from farm.kit.distfiles.backend import Backend
 from farm.kit.distfiles.layout import FILE, Layout, layout_conf
+from farm.kit.distfiles.patience import patiently
 from farm.kit.manifest import Distfile
 from farm.spec.problem import FarmError, Problem, error
 
 State = Literal["present", "brought", "missing", "failed"]
 """missing: a dry run, which brings nothing."""
-
-Answer = TypeVar("Answer")
-
-_ATTEMPTS = 4
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -79,27 +76,14 @@ def _one(backend: Backend, layout: Layout, supply: Supply, *, size_only: bool, d
             raise error(
                 "no-hash", f"{line.name} has no {layout.hash} in its Manifest, which layout {layout.kind} needs"
             )
-        if _again(lambda: backend.has(path, line, size_only=size_only)):
+        if patiently(lambda: backend.has(path, line, size_only=size_only)):
             return Result(line.name, "present", line.size)
         if dry_run:
             return Result(line.name, "missing", line.size)
         file = supply.fetch()
-        _again(lambda: backend.put(path, file, line))
+        patiently(lambda: backend.put(path, file, line))
         return Result(line.name, "brought", line.size)
     except FarmError as failure:
         return Result(line.name, "failed", line.size, failure.problems[0])
     except OSError as fault:
         return Result(line.name, "failed", line.size, Problem("system-error", f"{line.name}: {fault}"))
-
-
-def _again(call: Callable[[], Answer]) -> Answer:
-    import tenacity
-
-    retrying = tenacity.Retrying(
-        retry=tenacity.retry_if_exception(lambda fault: isinstance(fault, FarmError) and fault.transient),
-        stop=tenacity.stop_after_attempt(_ATTEMPTS),
-        wait=tenacity.wait_random_exponential(multiplier=0.3, max=10),
-        reraise=True,
-    )
-    result: Answer = retrying(call)
-    return result

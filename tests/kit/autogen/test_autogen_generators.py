@@ -119,6 +119,7 @@ def test_a_token_goes_to_its_host_and_into_no_message(project: Project, github: 
     assert "s3cr3t" not in ran.out + ran.err
     tokens = {path: headers.get("Authorization") for _, path, headers in project.services.asked}
     assert tokens["/api/repos/me/foo/tags"] == "Bearer s3cr3t-token"
+    assert tokens["/api/repos/me/foo/tarball/refs/tags/v1"] == "Bearer s3cr3t-token", "GitHub counts downloads, too"
     assert tokens["/elsewhere"] is None
 
 

@@ -19,7 +19,7 @@ import pytest
 import yaml
 from autogen_services import Services, serving
 from kit_command import World
-from kit_tree import Tree, digests
+from kit_tree import Tree, digests, ebuild
 
 KEY, SECRET = "key-id", "secret-key"
 
@@ -136,9 +136,11 @@ def test_a_package_whose_manifest_is_half_written(mirror: Mirror) -> None:
     tree.add("dev-libs/three", "3")
     tree.files["dev-libs/three/Manifest"] = digests("three-3.tar.gz")[:60].encode()
     tree.commit(mirror.world.kit("app-kit"), "main")
+    tree.files["dev-libs/four/four-4.ebuild"] = ebuild("four")
+    tree.commit(mirror.world.kit("app-kit"), "main")
     summary = mirror.run("--download-dir", "mirror", status=1)
     assert summary["distfiles"] == {"brought": ALL}
-    assert "bad-manifest" in {problem["code"] for problem in summary["problems"]}
+    assert {problem["code"] for problem in summary["problems"]} == {"bad-manifest", "manifest-incomplete"}
 
 
 # S3.
