@@ -77,6 +77,7 @@ class _Preparation:
         settled = set(moved) if base is None else {id for id in tree.packages if id not in base}
         self._move(tree, decide.below(tree, moved, self.wanted.policy, settled))
         tree = self._load()
+        self._warn_of_urls(tree)
         moves = tuple(sorted(self.moves.values(), key=lambda move: move.old))
         return Prepared(self.changes, tree, moves, self._targets(tree), tuple(self.problems))
 
@@ -103,7 +104,8 @@ class _Preparation:
         pins = [pin for move in self.moves.values() for pin in self._unpinned(tree, move)]
         if not pins:
             return tree
-        done = [(pin, digest) for pin in pins if (digest := self._write(pin))]
+        written = [(pin, digest) for pin in pins if (digest := self._write(pin))]
+        done = [(pin, digest) for pin, digest in written if pin.old in self.moves]
         tree = self._load()
         wrong = check_pins(self.before, tree, done)
         if not wrong:
@@ -112,6 +114,18 @@ class _Preparation:
         folders = {tree.packages[id].folder for id in tree.packages if str(id) in {p.package for p in wrong}}
         self._take_back({pin.old for pin, _ in done if pin.package.folder in folders})
         return self._load()
+
+    def _warn_of_urls(self, tree: Tree) -> None:
+        """Tells of sources whose URL has the build in it: upstream has no such file."""
+        for move in self.moves.values():
+            before, after = self.before.packages.get(move.old), tree.packages.get(move.new)
+            if move.reason in ("upstream", "asked") or before is None or after is None:
+                continue
+            for pin in unpinned(before, after):
+                hint = "use a label package.version in the URL: it has no build"
+                message = f"{move.new}: the URL of a source follows the build: {pin.source.url}"
+                place, id = after.place, str(move.new)
+                self.problems.append(Problem("url-follows-build", message, place, hint, "warning", id))
 
     def _unpinned(self, tree: Tree, move: Move) -> list[Pin]:
         after = tree.packages.get(move.new)

@@ -15,6 +15,9 @@ from typing import Any
 import zstandard
 from farm_command import Farm, Ran
 
+from farm.wagon.check import check_wagon
+from farm.wagon.reading import open_wagon
+
 GREET = """# who
 name: greet
 category: lib
@@ -83,6 +86,10 @@ class Site:
         """Calls the command."""
         return self._run([*self.command(*words, wagon=wagon, json=json), *more], **env)
 
+    def farm_call(self, *words: str) -> Ran:
+        """Calls another command."""
+        return self._run(words)
+
     def bump(self, *words: str, wagon: bool = True, **env: str) -> dict[str, Any]:
         """What a call says as JSON; its status is the process's."""
         ran = self.call(*words, wagon=wagon, **env)
@@ -106,18 +113,15 @@ class Site:
 
     def published(self) -> set[str]:
         """The packages that the wagon offers."""
-        ran = self._run(["wagon", "show", str(self.wagon), "--json"])
-        return {item["package"] if isinstance(item, dict) else item for item in ran.json()["packages"]}
+        return {str(id) for id in open_wagon(self.wagon).packages}
 
     def revision(self) -> int:
         """The wagon's revision."""
-        ran = self._run(["wagon", "show", str(self.wagon), "--json"])
-        found: int = ran.json()["revision"]
-        return found
+        return open_wagon(self.wagon).repository.revision
 
     def sound(self) -> bool:
         """Whether every byte of the wagon is as it should be."""
-        return self._run(["wagon", "verify", str(self.wagon)]).status == 0
+        return not any(problem.severity == "error" for problem in check_wagon(self.wagon, [], signature=False).problems)
 
     def content(self, package: str, path: str) -> str:
         """A file in a package of the wagon."""

@@ -165,6 +165,16 @@ def test_wrong_use(site: Site) -> None:
     assert ran.status == 1 and "[no-wagon]" in ran.err
 
 
+def test_the_wagon_keeps_its_form(site: Site, forge: ReleaseForge) -> None:
+    words = ("wagon", "bump", "-o", str(site.wagon), "--packages", str(site.out), "--legacy", "--with-compilertree")
+    assert site.farm_call(*words, "--tree-compression", "gzip", "--descr", "mine").status == 0
+    forge.projects["o/greet"].tags += ["v1.1"]
+    assert site.bump()["changed"]
+    text = (site.wagon / "repository.yaml").read_text()
+    assert [word in text for word in ("compilertree:", "meta:", "gzip", "mine")] == [True] * 4
+    assert site.sound()
+
+
 def test_from_a_kit(site: Site, tmp_path: Path) -> None:
     kit = tmp_path / "kit"
     (kit / "profiles").mkdir(parents=True)
