@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import functools
 import lzma
 import os
 import random
@@ -19,14 +20,13 @@ BLOCK = 1 << 20
 """Bytes of a block at level 0."""
 
 
+@functools.cache
 def text(size: int) -> bytes:
     """Bytes that compress, the same every time."""
     chance = random.Random(size)
     words = [chance.randbytes(chance.randrange(2, 9)) for _ in range(300)]
-    out = bytearray()
-    while len(out) < size:
-        out += chance.choice(words)
-    return bytes(out[:size])
+    once = b"".join(chance.choices(words, k=20_000))
+    return (once * (size // len(once) + 1))[:size]
 
 
 def packed(data: bytes, level: int = 0, piece: int = 300_000) -> bytes:
@@ -54,7 +54,7 @@ def test_cores_and_pieces_do_not_matter(monkeypatch: pytest.MonkeyPatch) -> None
     assert len(found) == 1
 
 
-@pytest.mark.parametrize("level", range(10))
+@pytest.mark.parametrize("level", [0, 3, 6, 9])
 def test_the_header_names_the_dictionary(level: int) -> None:
     """A dictionary that is too small in the header would be refused by a reader."""
     data = text(4000)
