@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """All boards from one command line: twice the same bytes, and each boots in QEMU, with its root grown.
 
-Needs Debian's archive and minutes: `pytest -m boot -n 0 tests/cli/test_image_boot.py`. Logs, screenshots and reports are left in
-the folder that FARM_ARTIFACTS names; FARM_STORE may name a store to go on from.
+Needs Debian's archive and minutes: `pytest -m boot -n 0 tests/cli/test_image_boot.py`. Logs, screenshots and
+reports are left in the folder that FARM_ARTIFACTS names; FARM_STORE may name a store to go on from.
 """
 
 from __future__ import annotations
