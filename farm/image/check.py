@@ -116,8 +116,9 @@ def _boot(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
     named = {part.name: part for part in partitions}
     if "partition" in boot and boot["partition"] not in named:
         yield _unknown_partition(boot["partition"], named, ("boot", "partition"))
-    elif "partition" in boot and named[boot["partition"]].type == "raw":
-        yield Finding("bad-boot", "a raw partition holds no files", "", ("boot", "partition"))
+    elif "partition" in boot and named[boot["partition"]].type != "fat" and named[boot["partition"]].mount != "/":
+        hint = "name a FAT partition, or the root"
+        yield Finding("bad-boot", "boot files go into a FAT or the root", hint, ("boot", "partition"))
     if "config-txt" in boot and getattr(named.get(boot.get("partition", "")), "type", "") != "fat":
         hint = "name a FAT partition with partition:"
         yield Finding("bad-boot", "the Raspberry Pi reads config.txt from a FAT", hint, ("boot", "config-txt"))
