@@ -76,7 +76,7 @@ def read_kit_spec(file: Path) -> KitSpec:
     folder = file.absolute().parent
     sources = tuple(_sources(reading, ("sources",), reading.data.get("sources") or []))
     written = reading.data.get("target")
-    target = _target(reading, written, folder) if written else None
+    target = _target(reading, _with_url(reading, written), folder) if written else None
     if target is not None:
         _check_sources(reading, target, sources)
     mirrors = tuple(map(_mirror, reading.data.get("fallback_mirrors") or ()))
@@ -104,6 +104,18 @@ def read_release_spec(file: Path) -> ReleaseSpec:
         target["branch"],
         tuple(reading.problems),
     )
+
+
+def _with_url(reading: Reading, written: dict[str, Any]) -> dict[str, Any]:
+    """A target without a URL is the source of its name, as mark-devkit has it."""
+    if written.get("url"):
+        return written
+    same = (source["url"] for source in reading.data.get("sources") or [] if source["name"] == written["name"])
+    url = next(same, "")
+    if not url:
+        reading.say("no-url", f"target {written['name']!r} has no url", ("target", "name"), "add url:")
+        reading.stop_on_errors()
+    return {**written, "url": url}
 
 
 def open_spec(file: Path, kind: Kind) -> Reading:

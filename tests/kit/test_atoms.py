@@ -146,3 +146,15 @@ target:
     spec = read_kit_spec(file)
     assert spec.target and (spec.target.branch, len(spec.target.rules)) == ("1.10", 2)
     assert sorted(p.code for p in spec.problems) == ["duplicate-atom", "kit-name-mismatch", "unknown-key"]
+
+
+def test_a_target_without_a_url_is_its_source(tmp_path: Path) -> None:
+    file = tmp_path / "spec.yml"
+    text = "sources:\n- {name: a-kit, url: 'https://example.org/a-kit'}\ntarget: {name: a-kit, branch: x}\n"
+    file.write_text(text)
+    spec = read_kit_spec(file)
+    assert spec.target and spec.target.url == "https://example.org/a-kit"
+    file.write_text(text.replace("name: a-kit, branch", "name: b-kit, branch"))
+    with pytest.raises(FarmError) as caught:
+        read_kit_spec(file)
+    assert caught.value.code == "no-url"

@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import functools
 import threading
+import traceback
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from pathlib import Path
@@ -167,9 +168,20 @@ def _one(makers: _Makers, definition: Definition, atom: Atom, present: Present) 
         return Outcome(definition.name, atom, "generated", chosen.cpv.version, maker.make(chosen))
     except FarmError as failure:
         problems = tuple(dataclasses.replace(p, package=p.package or atom.catpkg) for p in failure.problems)
-    except (OSError, RecursionError) as fault:
+    except OSError as fault:
         problems = (Problem("system-error", f"{atom.name}: {fault}", atom.place, package=atom.catpkg),)
+    except Exception as fault:  # noqa: BLE001  what nobody expected of one package must not stop the others
+        problems = (_unexpected(atom, fault),)
     return Outcome(definition.name, atom, "failed", chosen.cpv.version if chosen else "", problems=problems)
+
+
+def _unexpected(atom: Atom, fault: Exception) -> Problem:
+    """A fault of the farm's own, or an answer of a server in a form that nobody foresaw; with where it came up."""
+    frames = traceback.extract_tb(fault.__traceback__)
+    where = f" ({Path(frames[-1].filename).name}:{frames[-1].lineno})" if frames else ""
+    message = f"{atom.name}: {type(fault).__name__}: {fault}{where}"
+    hint = "an answer of a server may have a form that is not foreseen; otherwise it is a fault of the farm"
+    return Problem("unexpected", message, atom.place, hint, package=atom.catpkg)
 
 
 def _wanted(specification: Specification, packages: Sequence[str]) -> list[tuple[Definition, Atom]]:

@@ -119,6 +119,15 @@ def test_an_archive_that_unpacks_to_no_end(project: Project, github: GitHub) -> 
     assert project.thin()["packages"][0]["problems"][0]["code"] == "archive-too-large"
     project.services.files["/api/repos/me/foo/tarball/refs/tags/v1.0"] = out.getvalue()[:1000]
     assert project.thin()["packages"][0]["problems"][0]["code"] in ("bad-archive", "archive-too-large")
+    for content in (
+        b"",
+        b"\xfd7zXZ\0" + bytes(99),
+        b"\x28\xb5\x2f\xfd" + b"x" * 99,
+        b"PK\x03\x04" + b"x" * 99,
+        b"BZh9x",
+    ):
+        project.services.files["/api/repos/me/foo/tarball/refs/tags/v1.0"] = content
+        assert project.thin()["packages"][0]["problems"][0]["code"] == "bad-archive"
 
 
 def crate(project: Project, name: str, version: str, content: bytes = b"crate") -> str:

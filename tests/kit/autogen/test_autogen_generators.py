@@ -295,6 +295,7 @@ def test_noop_needs_versions(project: Project) -> None:
         (lambda request: request.send(b'{"a": 1}'), "bad-answer"),
         (lambda request: request.send(b"[" * 100_000), "bad-json"),
         (lambda request: request.send(b"[1, null, {}]"), "no-version"),
+        (lambda request: request.send(b'[{"name": "v1", "commit": "text"}]'), "unexpected"),
     ],
 )
 def test_bad_answers(project: Project, answer: Any, code: str) -> None:

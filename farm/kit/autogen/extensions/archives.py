@@ -6,12 +6,11 @@ from __future__ import annotations
 import io
 import tarfile
 import zipfile
-import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from farm.spec.problem import error
+from farm.spec.problem import FarmError, error
 from farm.store.archive import Readable, decompressed, opened
 
 MAX_TEXT = 16 << 20
@@ -34,7 +33,9 @@ def read_texts(archive: Path, wanted: Callable[[PurePosixPath], bool]) -> dict[P
             if len(content) > MAX_TEXT or size > MAX_TEXTS:
                 raise error("archive-too-large", f"{path} in {archive.name} is too large to be read")
             found[path] = content
-    except (tarfile.TarError, zipfile.BadZipFile, EOFError, zlib.error, OSError, ValueError) as fault:
+    except FarmError:
+        raise
+    except Exception as fault:  # each compression has errors of its own
         raise error("bad-archive", f"the archive cannot be read: {fault}") from fault
     return found
 
