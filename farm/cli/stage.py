@@ -14,6 +14,7 @@ import click
 
 from farm.cli.session import FOLDER, Session, store_options
 from farm.cli.show import plural, print_json, size, table
+from farm.cli.stageshow import described, plan_document, report_build
 from farm.runner.rootless import ensure_privileges
 
 if TYPE_CHECKING:
@@ -104,7 +105,7 @@ def build(names: tuple[str, ...], **options: Any) -> None:
             write_index(layout)
         if options["load_docker"]:
             _load(made, built)
-    _report(session, made, built)
+    report_build(session, made, built)
     raise SystemExit(130 if built.summary.outcome == "cancelled" else 0 if built.ok else 1)
 
 
@@ -129,11 +130,11 @@ def show(names: tuple[str, ...], verbose: bool, **options: Any) -> None:
         with Journal(session.store.root) as journal:
             found = forecast(made.planned.plan, session.store, journal, _makers())
         if session.json:
-            print_json(_plan_document(made, found))
+            print_json(plan_document(made, found))
             return
         for one in made.planned.stages:
             click.echo(click.style(one.stage.name, bold=True) + f"  {one.stage.description}".rstrip())
-            for label, text in _described(one):
+            for label, text in described(one):
                 click.echo(f"  {label:<9} {text}")
         for line in forecast_lines(found.values(), verbose):
             click.echo(line)
@@ -386,62 +387,3 @@ def _load(made: StageBuild, built: Built) -> None:
         for (output, _), put in zip(planned.outputs, one.outputs, strict=True):
             if output.docker:
                 load_into_docker(output, put.file, planned.stage.environment)
-
-
-def _described(one: Any) -> Iterable[tuple[str, str]]:
-    """What a planned stage is made of, in words."""
-    stage = one.stage
-    yield "release", f"{stage.release.folder}/DATE/{stage.release.stem('DATE')}"
-    yield (
-        "seed",
-        type(stage.seed).__name__.removesuffix("Seed").lower() + (" (root empty)" if stage.root == "empty" else ""),
-    )
-    for name in one.packages:
-        yield "package", name
-    for hook in stage.hooks:
-        yield "hook", f"{hook.name} ({hook.point}, {hook.where})"
-    for check in one.checks:
-        yield "check", check
-    for output, _ in one.outputs:
-        yield "output", output.format
-
-
-def _plan_document(made: StageBuild, found: Mapping[str, Any]) -> dict[str, Any]:
-    import dataclasses
-
-    nodes = [{**dataclasses.asdict(f), "result": f.result.to_json() if f.result else None} for f in found.values()]
-    stages = [
-        {"stage": one.stage.name, "packages": list(one.packages), "targets": list(one.targets)}
-        for one in made.planned.stages
-    ]
-    return {"stages": stages, "nodes": nodes}
-
-
-def _report(session: Session, made: StageBuild, built: Built) -> None:
-    if session.json:
-        import json
-
-        from farm.engine.summary import summary_to_json
-
-        published = [
-            {"stage": one.stage, "version": one.version, "folder": str(one.folder), "new": one.new,
-             "outputs": [output.to_json() for output in one.outputs]}
-            for one in built.published
-        ]  # fmt: skip
-        more = {"published": published, "unchanged": dict(built.unchanged), "failed": dict(built.failed)}
-        click.echo(json.dumps({"event": "summary", **summary_to_json(built.summary), **more}))
-        return
-    from farm.cli.report import report
-
-    report(made.planned.plan, built.summary, [], session.store_option())
-    rows = [
-        [f"  {one.stage}", size(output.size), output.sha256[:16], str(output.file)]
-        for one in built.published
-        for output in one.outputs
-    ]
-    if rows:
-        click.echo(f"{plural(len(built.published), 'stage')}:\n{table(rows)}")
-    for name, version in built.unchanged.items():
-        click.echo(f"  {name}: the same as {version}")
-    for name, reason in built.failed.items():
-        click.echo(f"  {name}: {click.style('not made', fg='red')} ({reason})")
