@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import json as jsonlib
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -19,6 +19,7 @@ from farm.runner.rootless import ensure_privileges
 if TYPE_CHECKING:
     from farm.image.boot.trial import Trial
     from farm.image.model import Board
+    from farm.plan.node import Result
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
 _DIR = click.Path(file_okay=False, path_type=Path)
@@ -96,16 +97,19 @@ def _images(
     wanted = only(plan, boards, with_images=file is None)
     print_problems(plan.problems)
     with session.store as store:
-        summary = run(session, wanted, screen_of(False, not sys.stderr.isatty()))
-        if summary.outcome != "ok":
-            from farm.cli.report import report
+        made: Mapping[str, Result] = {}
+        if wanted.nodes:  # a file that needs no boot loader for virt needs nothing to be made
+            summary = run(session, wanted, screen_of(False, not sys.stderr.isatty()))
+            made = summary.made
+            if summary.outcome != "ok":
+                from farm.cli.report import report
 
-            report(wanted, summary, [], session.store_option())
-            finish(boards, summary)
+                report(wanted, summary, [], session.store_option())
+                finish(boards, summary)
         for board in boards:
             loader = loader_node(plan, board)
-            package = summary.made[loader].package if loader else None
-            image = file or image_path(board.name, summary.made, store)
+            package = made[loader].package if loader else None
+            image = file or image_path(board.name, made, store)
             with store.scratch("boot") as scratch:
                 yield board, image, store.blob_path(package) if package else None, scratch
 
