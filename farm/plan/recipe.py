@@ -279,7 +279,11 @@ class Recipe:
     def _jobs(
         self, layers: tuple[Made, ...], env: tuple[tuple[str, tuple[str, ...]], ...], seeds: tuple[str, ...]
     ) -> tuple[Made, ...]:
-        """The layers that the package's commands make: two where a delta must leave out the prelude's."""
+        """The layers that the package's commands make: two where a delta must leave out the prelude's.
+
+        Where the working directory is kept, what was put into it is a layer of its own below: files that no
+        command touches are in the package, too.
+        """
         if not self.build.prelude and not self.build.steps:
             return ()
         prelude = tuple(shell_text(text) for text in self.build.prelude)
@@ -299,11 +303,14 @@ class Recipe:
             epoch=self._epoch,
             limits=self._limits(),
         )
-        if self._rule != "delta" or not prelude:
+        apart = self._rule == "delta" and bool(prelude)
+        if not apart and not (job.keep_workdir and job.inputs):
             return (Made(self._add_job("", job, env, seeds), "layer"),)
         context = Assemble(layers, job.inputs, WORKDIR, self._epoch)
         folder = Made(self._add(":workdir", context), "layer")
         going_on = dataclasses.replace(job, layers=(*layers, folder), inputs=(), fresh_workdir=False)
+        if not apart:
+            return folder, Made(self._add_job("", going_on, env, seeds), "layer")
         before = dataclasses.replace(going_on, steps=(), keep_workdir=True)
         first = Made(self._add_job(":prelude", before, env, seeds), "layer")
         after = dataclasses.replace(going_on, layers=(*going_on.layers, first), prelude=())

@@ -258,6 +258,24 @@ steps: ["mkdir /out && cp /copied /out/ && ls >/out/list"]
     assert packages["app/copy-1.0"]["list"].size == len("tool-lib-1.0.package.tar.zst\n")
 
 
+def test_untouched_files_of_the_working_directory_are_in_a_package_and_can_be_copied(farm: Farm) -> None:
+    folder = farm.package("app/own", "image: box\nsteps: ['echo made >tree/made']\npackage_dir: /luetbuild/tree\n")
+    (folder / "tree").mkdir()
+    (folder / "tree" / "kept").write_text("as it was")
+    copy = """
+image: box
+copy:
+- {package: {category: app, name: own, version: ">=0"}, source: /luetbuild/tree, destination: /copied}
+steps: ["ls /copied >/listed"]
+"""
+    farm.package("app/copy", copy)
+    summary = farm.build("--all")
+    assert summary["status"] == 0
+    packages = {package["package"]: files(package["file"]) for package in summary["packages"]}
+    assert list(packages["app/own-1.0"]) == ["kept", "made"]
+    assert packages["app/copy-1.0"]["listed"].size == len("kept\nmade\n")
+
+
 def test_a_retrieved_archive_of_the_spec_is_unpacked_as_by_add(farm: Farm) -> None:
     folder = farm.package(
         "app/own", 'image: box\nretrieve: ["data*"]\nsteps: ["cp inside data.tar.gz data.txt /root/"]\n'
