@@ -47,8 +47,9 @@ _BUILD: dict[str, Any] = {
     **{key: [TEXT] for key in _LISTS},
     **dict.fromkeys(("image", "package_dir", "seed"), TEXT),
     "copy": [{"package": _IDENTITY, "image": TEXT, "source": TEXT, "destination": TEXT}],
-    "sources": [{"url": TEXT, "sha256": TEXT, "mirrors": [TEXT], "rename": TEXT, "unpack": {"to": TEXT},
-                 "platforms": [TEXT]}],
+    "sources": [
+        {"url": TEXT, "sha256": TEXT, "mirrors": [TEXT], "rename": TEXT, "unpack": {"to": TEXT}, "platforms": [TEXT]}
+    ],
     "resources": dict.fromkeys(("memory", "disk", "timeout", "silent-timeout"), TEXT),
 }
 _FINALIZE: dict[str, Any] = {key: [TEXT] for key in ("shell", "install", "uninstall")}

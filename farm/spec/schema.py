@@ -19,8 +19,19 @@ from farm.spec.problem import error
 from farm.spec.structure import Check, checker, resolve
 
 Kind = Literal[
-    "definition", "build", "collection", "finalize", "farm", "values", "metro", "metro-hooks", "stage", "board",
-    "autogen", "kit-merge", "kit-release"
+    "definition",
+    "build",
+    "collection",
+    "finalize",
+    "farm",
+    "values",
+    "metro",
+    "metro-hooks",
+    "stage",
+    "board",
+    "autogen",
+    "kit-merge",
+    "kit-release",
 ]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 
