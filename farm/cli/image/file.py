@@ -64,8 +64,8 @@ def verify(file: Path, board: str | None, folders: tuple[Path, ...], public_key:
 
 def _signature(file: Path, key: str) -> list[str]:
     """Checks the signatures of the digests' files. FarmError when one is missing or wrong."""
-    from farm.wagon.keys import read_public
-    from farm.wagon.signature import verify as check
+    from farm.store.keys import read_public
+    from farm.store.signature import verify as check
 
     public = read_public(Path(key).read_text() if Path(key).is_file() else key, "--public-key")
     stem = file.name.split(".")[0]
