@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""specs/mfs-arm: planned quickly; built for both machines, run under emulation, and built again elsewhere (ci)."""
+"""specs/mfs-arm: planned quickly; built for both machines, run under emulation, and built again elsewhere (slow)."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_it_is_for_boards_only(farm: Farm) -> None:
     assert "0 errors, 0 warnings" in farm.run("lint", str(SPECS)).out
 
 
-@pytest.mark.ci
+@pytest.mark.slow
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_it_is_built_runs_and_is_the_same_elsewhere(farm: Farm, tmp_path: Path, platform: str) -> None:
     if problem := binfmt.check(platform):
