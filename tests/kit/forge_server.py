@@ -51,6 +51,9 @@ class ForgeServer(http.server.ThreadingHTTPServer):
         self.broken: Callable[[str, str], Any] = lambda _method, _path: None
         self.broken_after: Callable[[str, str], Any] = lambda _method, _path: None
 
+    def handle_error(self, request: object, client_address: object) -> None:
+        """A killed client's connection is no fault of the server's."""
+
     @property
     def api(self) -> str:
         prefix = {"github": "", "gitlab": "/api/v4", "forgejo": "/api/v1"}[self.kind]

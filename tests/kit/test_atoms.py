@@ -8,7 +8,7 @@ import shutil
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from portage.versions import vercmp
 
@@ -53,6 +53,7 @@ def test_order_of_listed_versions() -> None:
     assert wrong == []
 
 
+@settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(_VERSION, _VERSION)
 def test_order_is_portages(one: str, other: str) -> None:
     assert order(one, other) == sign(vercmp(one, other) or 0)
