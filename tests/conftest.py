@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import socketserver
+import sys
 from collections.abc import Iterator
 
 import docker_engine
@@ -16,3 +18,17 @@ def docker_host() -> Iterator[str]:
         if host is None:
             pytest.skip("no Docker engine answers and none can be started here (needs root and dockerd)")
         yield host
+
+
+@pytest.fixture(scope="session", autouse=True)
+def clients_may_go() -> Iterator[None]:
+    """A client that was killed is no fault of a test's server: nothing is printed into the output that tests look at."""
+    told = socketserver.BaseServer.handle_error
+
+    def handle_error(server: socketserver.BaseServer, request: object, client_address: object) -> None:
+        if not isinstance(sys.exception(), ConnectionError):
+            told(server, request, client_address)  # type: ignore[arg-type]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(socketserver.BaseServer, "handle_error", handle_error)
+        yield
