@@ -22,7 +22,7 @@ def docker_host() -> Iterator[str]:
 
 @pytest.fixture(scope="session", autouse=True)
 def clients_may_go() -> Iterator[None]:
-    """A client that was killed is no fault of a test's server: nothing is printed into the output that tests look at."""
+    """A client that was killed is no fault of a test's server: nothing of it is in the output that tests read."""
     told = socketserver.BaseServer.handle_error
 
     def handle_error(server: socketserver.BaseServer, request: object, client_address: object) -> None:
