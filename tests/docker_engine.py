@@ -60,7 +60,7 @@ def engine() -> Iterator[str | None]:
 def _private(folder: Path) -> Iterator[str]:
     host = f"unix://{folder}/socket"
     with (folder / "log").open("wb") as log:
-        process = subprocess.Popen(_command(folder, host), stdout=log, stderr=log, preexec_fn=_end_with_parent)
+        process = subprocess.Popen(_command(folder, host), stdout=log, stderr=log, preexec_fn=end_with_parent)
     before = os.environ.get("DOCKER_HOST")
     os.environ["DOCKER_HOST"] = host
     try:
@@ -82,7 +82,8 @@ def _command(folder: Path, host: str) -> list[str]:
     return ["dockerd", "--storage-driver=overlay2", *network, *(f"--{name}={value}" for name, value in options.items())]
 
 
-def _end_with_parent() -> None:
+def end_with_parent() -> None:
+    """In a child before it becomes another program: it ends when the tests do."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
 
 
