@@ -31,7 +31,7 @@ from farm.engine.events import (
 from farm.engine.execute import Began, Elsewhere, Made, Maker, Message, Retrying, lock_name
 from farm.engine.history import kind_of
 from farm.engine.journal import Journal
-from farm.engine.look import Answer, Looker, Ticket
+from farm.engine.look import Answer, Looker, Ticket, source_sizes
 from farm.engine.moves import (
     Away,
     Back,
@@ -102,7 +102,7 @@ class _Run:
         self.listeners: list[Listener] = [self.tally.take, journal.write, *listeners]
         self.looker = Looker(plan, store, options.makers)
         self.tickets: dict[str, Ticket] = {}
-        self.expected = journal.estimates(plan.nodes.values())
+        self.expected = journal.estimates(plan.nodes.values(), source_sizes(plan, store))
         self.capacity = options.capacity()
         tasks = [task_of(node, self.expected[node.id]) for node in plan.nodes.values()]
         self.core = Core(tasks, self.capacity, keep_going=options.keep_going)
