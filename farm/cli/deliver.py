@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import hashlib
 import os
 from pathlib import Path
 
@@ -16,11 +14,9 @@ from farm.plan.node import Plan
 from farm.plan.recipe import SUFFIX
 from farm.spec.platform import USUAL
 from farm.spec.problem import FarmError, Problem, error
-from farm.store.store import Store
+from farm.store.outputs import put_blob, told
 from farm.wagon.metadata import SUFFIX as METADATA
 from farm.wagon.metadata import read_metadata
-
-_CHUNK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -49,8 +45,8 @@ def prepare(destination: Path | None) -> None:
 def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
     """The packages that were asked for and made. With a destination, they are put there whole or not at all.
 
-    FarmError with all that could not be put there: ``damaged-blob``, ``not-delivered``, ``foreign-package`` (it has one
-    for another platform there).
+    FarmError with all that could not be put there: ``damaged-blob``, ``disk-full``, ``not-delivered``,
+    ``foreign-package`` (it has one for another platform there).
     """
     destination = session.settings.destination
     prepare(destination)
@@ -66,8 +62,9 @@ def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
             file = session.store.blob_path(result.package)
             if destination:
                 _check_platform(destination / f"{names[package]}{METADATA}", session.stated_platform())
-                name = f"{names[package]}.package.tar{SUFFIX[action.compression]}"
-                file = _put(session.store, result.package, destination / name)
+                file = destination / f"{names[package]}.package.tar{SUFFIX[action.compression]}"
+                with told(file):
+                    put_blob(session.store, result.package, file)
         except FarmError as failure:
             problems += failure.problems
         else:
@@ -86,30 +83,3 @@ def _check_platform(described: Path, platform: str) -> None:
     if (there or USUAL) != (platform or USUAL):
         message = f"{described.parent} has {described.name.removesuffix(METADATA)} for {there or USUAL}"
         raise error("foreign-package", message, hint="name another --destination for each platform")
-
-
-def _put(store: Store, digest: str, file: Path) -> Path:
-    """Copies a blob to a file, switching in one step, and only when the bytes are right."""
-    part = file.with_name(f".{digest[:16]}.{os.getpid()}")
-    try:
-        if _copy(store.blob_path(digest), part) != digest:
-            aside = store.put_aside("blob", digest)
-            hint = "build once more: it is made again"
-            raise error("damaged-blob", f"the package {file.name} was damaged in the store: see {aside}", hint=hint)
-        part.replace(file)
-    except OSError as failure:
-        raise error("not-delivered", f"{file}: {failure.strerror}") from failure
-    finally:
-        with contextlib.suppress(OSError):
-            part.unlink()
-    return file
-
-
-def _copy(blob: Path, part: Path) -> str:
-    """Copies a file; the sha256 of what was copied."""
-    digest = hashlib.sha256()
-    with open(blob, "rb") as source, open(part, "wb") as out:
-        while data := source.read(_CHUNK):
-            digest.update(data)
-            out.write(data)
-    return digest.hexdigest()

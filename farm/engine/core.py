@@ -1,12 +1,13 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The scheduler's decisions: a pure state machine. Happenings in, instructions out; no I/O, no clock.
+"""The scheduler's decisions: a pure state machine. Happenings and the time in, instructions out; no I/O.
 
 A node goes ``waiting → looking → (done | ready → running → done)``; from ``running`` it can go ``away``, when
 another farm turns out to be making the same, and come back to ``ready``. Rules:
 
 - A node is looked up in the cache as soon as its needs are made; nothing starts while a look is unanswered.
-- The ready node with the longest remaining path starts first. One that does not fit may be passed over by
-  shorter ones that do, but at most `PATIENCE` times: then everything waits until it fits.
+- The ready node with the longest remaining path starts first. The first that does not fit has a reservation
+  (`farm.engine.reserve`): those behind it start only if they are expected not to delay it. One that does, because it
+  takes longer, lets no further ones start past: it is waited for.
 - A node that asks for more than there is gets all there is.
 - Fetches take no core; they have their own limit.
 - While the host is under pressure a job starts only when none runs.
@@ -35,10 +36,8 @@ from farm.engine.moves import (
     Start,
     Task,
 )
+from farm.engine.reserve import Charge, Reservation, expected_end, fits, less, reserve
 from farm.runner.protocol import Status
-
-PATIENCE = 8
-"""How many nodes may start past a ready one that does not fit."""
 
 FAILURES: frozenset[Status] = frozenset({"failed", "infra", "timeout", "silent"})
 State = Literal["waiting", "looking", "ready", "running", "away", "done"]
@@ -74,8 +73,11 @@ class Core:
                 self._above[need].append(task.id)
         self._jobs: list[str] = []
         self._fetches: list[str] = []
-        self._passed: dict[str, int] = {}
-        self._charged: dict[str, tuple[int, int]] = {}
+        self._charged: dict[str, Charge] = {}
+        self._began: dict[str, float] = {}
+        self._past: set[str] = set()
+        """What started past another, because it was expected to end in time."""
+        self._now = 0.0
         self._fetching: set[str] = set()
         self._looking: set[str] = set()
         self._left = len(self.tasks)
@@ -89,12 +91,13 @@ class Core:
     @property
     def used(self) -> Capacity:
         """What is in use: jobs, cores, memory, fetches."""
-        cores = sum(cores for cores, _ in self._charged.values())
-        memory = sum(memory for _, memory in self._charged.values())
+        cores = sum(charge[1] for charge in self._charged.values())
+        memory = sum(charge[2] for charge in self._charged.values())
         return Capacity(len(self._charged), cores, memory, len(self._fetching))
 
-    def handle(self, happening: Happening) -> list[Instruction]:
-        """What has to be done because of ``happening``."""
+    def handle(self, happening: Happening, now: float = 0.0) -> list[Instruction]:
+        """What has to be done because of ``happening``, at a time in seconds of any clock that never goes back."""
+        self._now = now
         orders: list[Instruction] = []
         match happening:
             case Begin():
@@ -161,7 +164,9 @@ class Core:
 
     def _release(self, name: str) -> None:
         self._charged.pop(name, None)
+        self._began.pop(name, None)
         self._fetching.discard(name)
+        self._past.discard(name)
 
     def _ended(self, name: str, status: Status, orders: list[Instruction]) -> None:
         if status in ("ok", "cached"):
@@ -206,29 +211,47 @@ class Core:
 
     def _start_jobs(self) -> list[str]:
         used = self.used
-        cores, memory = self.capacity.cores - used.cores, self.capacity.memory - used.memory
+        free: Charge = (
+            self.capacity.jobs - used.jobs,
+            self.capacity.cores - used.cores,
+            self.capacity.memory - used.memory,
+        )
         started: list[str] = []
-        passed: list[str] = []
+        kept: Reservation | None = None
         for name in self._jobs:
-            full = len(self._charged) >= self.capacity.jobs or cores <= 0
+            full = free[0] <= 0 or free[1] <= 0
             if full or (self._pressed and self._charged):
                 break
-            want = self._demand(name)
-            if want[0] <= cores and want[1] <= memory:
-                self._charged[name] = want
-                cores, memory = cores - want[0], memory - want[1]
+            want, end = self._demand(name), self._now + self.tasks[name].seconds
+            if kept is None and not fits(want, free):
+                kept = reserve(want, free, self._ends(), self._now)
+            elif fits(want, free) and (kept is None or kept.admits(end, want)):
+                self._charge(name, want, kept)
+                free = less(free, want)
                 started.append(name)
-                for other in passed:
-                    self._passed[other] = self._passed.get(other, 0) + 1
-            else:
-                passed.append(name)
-            if any(self._passed.get(other, 0) >= PATIENCE for other in passed):
-                break
         for name in started:
             self._jobs.remove(name)
             self.state[name] = "running"
         return started
 
-    def _demand(self, name: str) -> tuple[int, int]:
+    def _charge(self, name: str, want: Charge, kept: Reservation | None) -> None:
+        self._charged[name] = want
+        self._began[name] = self._now
+        if kept:
+            end = self._now + self.tasks[name].seconds
+            if end <= kept.at:
+                self._past.add(name)
+            kept.take(end, want)
+
+    def _ends(self) -> list[tuple[float, Charge]]:
+        """When what runs is expected to end, and what is free then. What started past another has no more time."""
+        ends = []
+        for name, charge in self._charged.items():
+            began, seconds = self._began[name], self.tasks[name].seconds
+            end = began + seconds if name in self._past else expected_end(began, seconds, self._now)
+            ends.append((end, charge))
+        return ends
+
+    def _demand(self, name: str) -> Charge:
         task = self.tasks[name]
-        return min(max(task.cores, 1), self.capacity.cores), min(task.memory, self.capacity.memory)
+        return 1, min(max(task.cores, 1), self.capacity.cores), min(task.memory, self.capacity.memory)

@@ -84,6 +84,14 @@ class Looker:
         return self._seeds[seed]
 
 
+def source_sizes(plan: Plan, store: Store) -> dict[str, int]:
+    """Bytes of the sources that the store has or whose size is told, by node."""
+    fetches = {name: node.action for name, node in plan.nodes.items() if isinstance(node.action, Fetch)}
+    sizes = {name: fetch.size for name, fetch in fetches.items() if fetch.size}
+    there = {name: store.blob_path(fetch.sha256) for name, fetch in fetches.items() if store.has_blob(fetch.sha256)}
+    return sizes | {name: path.stat().st_size for name, path in there.items()}
+
+
 def blob_result(store: Store, digest: Digest) -> Result:
     """The result of a fetch whose blob the store has."""
     return Result(blob=digest, size=store.blob_path(digest).stat().st_size)

@@ -31,7 +31,7 @@ from farm.engine.events import (
 from farm.engine.execute import Began, Elsewhere, Made, Maker, Message, Retrying, lock_name
 from farm.engine.history import kind_of
 from farm.engine.journal import Journal
-from farm.engine.look import Answer, Looker, Ticket
+from farm.engine.look import Answer, Looker, Ticket, source_sizes
 from farm.engine.moves import (
     Away,
     Back,
@@ -39,6 +39,7 @@ from farm.engine.moves import (
     Cancelled,
     Drop,
     Ended,
+    Happening,
     Instruction,
     Look,
     Looked,
@@ -101,7 +102,7 @@ class _Run:
         self.listeners: list[Listener] = [self.tally.take, journal.write, *listeners]
         self.looker = Looker(plan, store, options.makers)
         self.tickets: dict[str, Ticket] = {}
-        self.expected = journal.estimates(plan.nodes.values())
+        self.expected = journal.estimates(plan.nodes.values(), source_sizes(plan, store))
         self.capacity = options.capacity()
         tasks = [task_of(node, self.expected[node.id]) for node in plan.nodes.values()]
         self.core = Core(tasks, self.capacity, keep_going=options.keep_going)
@@ -142,9 +143,12 @@ class _Run:
         self._tell(RunFinished(self.run, time.time(), outcome, dict(self.tally.counts), wall, self.tally.cpu))
         self._flush()
 
+    def _handle(self, happening: Happening) -> list[Instruction]:
+        return self.core.handle(happening, time.monotonic())
+
     def _loop(self) -> None:
         self._watch()
-        self._obey(self.core.handle(Begin()))
+        self._obey(self._handle(Begin()))
         self._flush()
         while not self.core.over:
             self._watch()
@@ -166,10 +170,10 @@ class _Run:
         now = time.monotonic()
         if self.cancel.is_set() and not self.told_cancel:
             self.told_cancel = True
-            self._obey(self.core.handle(Cancelled()))
+            self._obey(self._handle(Cancelled()))
         if now >= self.next_pressure:
             self.next_pressure = now + _PRESSURE_EVERY
-            self._obey(self.core.handle(Pressed(host.under_pressure())))
+            self._obey(self._handle(Pressed(host.under_pressure())))
         if self.away and now >= self.next_away:
             self.next_away = now + _AWAY_EVERY
             self._look_at_others()
@@ -184,7 +188,7 @@ class _Run:
                 self._take(Made(ticket, "cached", found[ticket.key]))
             elif self._free(ticket):
                 del self.away[name]
-                self._obey(self.core.handle(Back(name)))
+                self._obey(self._handle(Back(name)))
 
     def _free(self, ticket: Ticket) -> bool:
         with self.store.lock(lock_name(ticket), wait=False) as held:
@@ -216,7 +220,7 @@ class _Run:
                 self.tickets[answer.node.id] = answer.ticket
             else:
                 orders += self._unknowable(answer)
-        return orders + self.core.handle(Looked(tuple(found), tuple(missing)))
+        return orders + self._handle(Looked(tuple(found), tuple(missing)))
 
     def _unknowable(self, answer: Answer) -> list[Instruction]:
         failed = isinstance(answer.failure, FarmError) and not answer.failure.transient
@@ -225,7 +229,7 @@ class _Run:
         failure = Failure(-1, None, reason)
         who = self._who(answer.node.id)
         self._tell(NodeFinished(self.run, time.time(), *who, status, failure=failure))
-        return self.core.handle(Ended(answer.node.id, status))
+        return self._handle(Ended(answer.node.id, status))
 
     def _start(self, name: str) -> None:
         self._estimate()
@@ -256,11 +260,11 @@ class _Run:
                 self._join(name)
                 self.away[name] = ticket
                 self._tell(NodeWaiting(*head, ticket.key))
-                self._obey(self.core.handle(Away(name)))
+                self._obey(self._handle(Away(name)))
             case Made():
                 self._join(name)
                 self._record_end(message)
-                self._obey(self.core.handle(Ended(name, message.status)))
+                self._obey(self._handle(Ended(name, message.status)))
 
     def _record_end(self, made: Made) -> None:
         name = made.ticket.node.id

@@ -81,10 +81,20 @@ class Known:
             tuple(sorted(materials)),
         )
 
+    def below(self, target: str) -> Iterator[Node]:
+        """A node and all that it needs, each once, needs first."""
+        return (self.plan.nodes[name] for name in reversed(list(self._below(target))))
+
+    def all_materials(self, target: str) -> Iterator[Material]:
+        """All sources and seeds below a node, whatever package they are needed for."""
+        for node in self.below(target):
+            if isinstance(node.action, Fetch):
+                yield from self._material(node.id, "")
+        yield from self._seeds(target)
+
     def _own(self, target: str, package: str) -> Iterator[Node]:
         """The nodes made for this very package, needs first."""
-        nodes = (self.plan.nodes[name] for name in reversed(list(self._below(target))))
-        return (node for node in nodes if node.package == package)
+        return (node for node in self.below(target) if node.package == package)
 
     def _below(self, target: str) -> Iterable[str]:
         seen: dict[str, None] = {}

@@ -16,6 +16,7 @@ from typing import BinaryIO, cast
 from farm.image.blockmap import BlockMap, Range, read_map
 from farm.image.device import is_device
 from farm.spec.problem import error
+from farm.store.outputs import write_at
 
 _CHUNK = 1 << 20
 
@@ -96,7 +97,7 @@ def _write(source: Source, out: int, ranges: tuple[Range, ...], progress: Progre
                 if not data:
                     raise error("bad-image", f"{source.file.name} ends at byte {at}, before its map does")
                 digest.update(data)
-                _put(out, data, at)
+                write_at(out, data, at)
                 at += len(data)
                 done += len(data)
                 progress("writing", done, total)
@@ -117,12 +118,6 @@ def _skip(image: BinaryIO, at: int, to: int) -> int:
             break
         at += len(data)
     return at
-
-
-def _put(out: int, data: bytes, at: int) -> None:
-    while data:
-        written = os.pwrite(out, data, at)
-        data, at = data[written:], at + written
 
 
 def _compare(out: int, ranges: tuple[Range, ...], sums: list[str], progress: Progress, total: int) -> None:

@@ -23,6 +23,10 @@ ENTRY = 128
 """Bytes of one entry of a GPT."""
 LEAST = {"ext4": 2 * MEBIBYTE, "fat": MEBIBYTE, "raw": SECTOR}
 """The smallest file system of a kind that the tools make."""
+MOST = {"ext4": 16 << 40, "fat": 2 << 40, "raw": 16 << 40}
+"""The largest file system of a kind: 2**32 blocks of 4 KiB (Linux, Documentation/filesystems/ext4), 2**32 sectors."""
+MOST_MBR = 2**32 * SECTOR
+"""An MBR has 32 bits for a sector's number."""
 NAMESPACE = uuid.UUID("8d8ac610-566d-4ef0-9c22-186b2a5ed793")
 
 Path = tuple[str | int, ...]
@@ -104,6 +108,11 @@ def _placed(name: str, index: int, given: Data, position: int, limit: int | None
 
 def _sizes(data: Data, placed: Sequence[Partition], size: int) -> Iterator[Finding]:
     behind = table_end(data)
+    most = MOST_MBR if backup_size(data) == 0 else MOST["raw"]
+    if size > most:
+        hint = "write table: {type: gpt}" if most == MOST_MBR else "an image is a file"
+        at_size: Path = ("size",) if "size" in data else ("partitions",)
+        yield Finding("image-too-large", f"the image has {shown(size)}, {shown(most)} is the most", hint, at_size)
     if size % SECTOR:
         yield Finding("bad-size", "the image is no whole number of sectors", "sectors have 512 bytes", ("size",))
     for index, part in enumerate(placed):
@@ -118,6 +127,9 @@ def _sizes(data: Data, placed: Sequence[Partition], size: int) -> Iterator[Findi
         if part.size < LEAST[part.type]:
             hint = f"at least {LEAST[part.type] // 1024} KiB"
             yield Finding("too-small", f"partition {part.name} has {part.size} bytes", hint, (*at, "size"))
+        if part.size > MOST[part.type]:
+            hint = f"{shown(MOST[part.type])} at the most"
+            yield Finding("partition-too-large", f"partition {part.name} has {shown(part.size)}", hint, (*at, "size"))
         if part.end > size - backup_size(data):
             hint = f"make the image at least {shown(part.end + backup_size(data))} large, or the partition smaller"
             message = f"partition {part.name} ends at {shown(part.end)}, behind the image's end at {shown(size)}"

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from farm.image.check import check_board
-from farm.image.layout import Layout, fixed_uuid, lay_out
+from farm.image.layout import Layout, backup_size, fixed_uuid, lay_out
 from farm.image.model import Board, Boot, BootTest, Check, Firmware, Loader, RootFile, User
+from farm.image.texts import BOARD
 from farm.spec.document import open_source, render_document
 from farm.spec.problem import FarmError, Place, Problem, error
 from farm.spec.quantity import parse_duration, parse_size
@@ -83,6 +84,9 @@ def read_boards(files: Sequence[Path], values: Mapping[str, Any]) -> list[Board]
 
 def read_board(file: Path, values: Mapping[str, Any]) -> Board:
     """A board file, a template with ``.Values`` (``.Values.name`` is its name). FarmError with all that is wrong."""
+    if not BOARD.fullmatch(file.stem):
+        hint = "letters, digits, '-', '_' and '+', 64 at most: it is the name of the image"
+        raise FarmError(Problem("bad-name", f"{file.stem!r} is no name for a board", Place(str(file), 1, 1), hint))
     source, problems = open_source(str(file))
     if source is None:
         raise FarmError(problems)
@@ -139,7 +143,7 @@ class _Made:
             tools=data.get("tools", TOOLS),
             size=self.layout.size,
             gpt=table.get("type") == "gpt",
-            table_length=table.get("length", 128),
+            table_length=int(table.get("length", 128)),
             disk_id=fixed_uuid(self.file.stem, "disk"),
             partitions=tuple(self.layout.partitions),
             kernel=kernel["package"],
@@ -172,7 +176,8 @@ class _Made:
         """``room`` is up to what comes next: another boot loader, the first partition behind, or the image's end."""
         given = self.data.get("boot-loader") or ()
         starts = [parse_size(item["offset"]) for item in given]
-        starts += [part.start for part in self.layout.partitions] + [self.layout.size]
+        starts += [part.start for part in self.layout.partitions]
+        starts.append(self.layout.size - backup_size(self.data))
         made = []
         for item in given:
             offset = parse_size(item["offset"])
@@ -196,7 +201,7 @@ class _Made:
             boot.get("partition", root),
             "extlinux" in boot,
             extlinux.get("device-tree", "folder") == "folder",
-            extlinux.get("timeout", 1),
+            int(extlinux.get("timeout", 1)),
             lines["config-txt"],
             lines["boot-scr"],
         )
@@ -207,7 +212,7 @@ class _Made:
                 given["path"],
                 given.get("content", ""),
                 (self.file.parent / given["source"]).resolve() if "source" in given else None,
-                given.get("mode", 0o644),
+                int(given.get("mode", 0o644)),
             )
             for given in self.data["root"].get("files") or ()
         )
@@ -218,7 +223,7 @@ def _user(given: Data) -> User:
         given["name"],
         given.get("password", ""),
         given.get("password-hash", ""),
-        given.get("uid"),
+        int(given["uid"]) if "uid" in given else None,
         tuple(given.get("groups") or ()),
         given.get("shell", "/bin/sh"),
         tuple(given.get("ssh-keys") or ()),

@@ -37,7 +37,10 @@ Ref = Digest | Made
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Limits:
-    """What a job may use. Not part of the key. Times in seconds, sizes in bytes; None: no limit."""
+    """What a job may use. Not part of the key. Times in seconds, sizes in bytes; None: no limit.
+
+    ``expected`` is no limit: how long it takes, as far as its author knows; None: not known.
+    """
 
     cores: int = 1
     memory: int | None = None
@@ -45,6 +48,7 @@ class Limits:
     processes: int = 16384
     timeout: float | None = None
     silent_timeout: float | None = None
+    expected: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -344,6 +344,7 @@ class Recipe:
             name: getattr(self.build.resources, name)
             for name in ("cores", "memory", "disk", "timeout", "silent_timeout")
         }
+        asked["expected"] = self.build.resources.time
         return dataclasses.replace(self.options.limits, **{k: v for k, v in asked.items() if v is not None})
 
     def _pack(self, below: tuple[Made, ...], made: tuple[Made, ...]) -> str:

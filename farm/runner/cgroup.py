@@ -2,14 +2,17 @@
 """Control groups of jobs, one for each: limits and counts of memory and processes. cgroup v1 and v2.
 
 They lie in ``farm/STORE/PID-START-NUMBER`` below the hierarchy's root, or, where that may not be written, below
-the highest group above the farm's own that may (a delegated one). The pid and start time are the farm's: what a
-dead farm left is removed by the next. Files: Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
+the highest group above the farm's own that may (a delegated one). The pid and start time are the farm's, which holds a
+lock on the folder as long as it lives: what a dead farm left is removed by the next. The pid alone tells nothing to a
+farm in another container. Files: Documentation/admin-guide/cgroup-v1/memory.rst and cgroup-v2.rst.
 """
 
 from __future__ import annotations
 
 import contextlib
 import dataclasses
+import errno
+import fcntl
 import functools
 import itertools
 import os
@@ -19,6 +22,7 @@ from farm.spec.problem import Problem, error
 
 CONTROLLERS = ("memory", "pids")
 _FOLDER = "farm"
+_TRIES = 100
 _numbers = itertools.count()
 
 
@@ -57,9 +61,10 @@ def shortfall() -> Problem | None:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class JobGroup:
-    """The groups of one job, by controller; several may be the same folder (v2)."""
+    """The groups of one job, by controller; several may be the same folder (v2). ``locks`` are open files."""
 
     folders: dict[str, Hierarchy]
+    locks: tuple[int, ...] = ()
 
     @property
     def process_files(self) -> tuple[str, ...]:
@@ -111,6 +116,8 @@ class JobGroup:
         """Removes the groups, whose processes have all ended. What stays busy is for `sweep`."""
         for group in self.folders.values():
             _try_remove(group.base)
+        for lock in self.locks:
+            os.close(lock)
 
 
 _V1_LIMITS = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
@@ -119,19 +126,18 @@ _V1_LIMITS = ("memory.limit_in_bytes", "memory.memsw.limit_in_bytes")
 def new_group(store: str) -> JobGroup:
     """Makes the groups for one more job; ``store`` names the store. FarmError ``cgroup-failed``."""
     name = f"{os.getpid()}-{_start_of(os.getpid())}-{next(_numbers)}"
-    folders = {}
+    folders: dict[str, Hierarchy] = {}
+    locks: dict[Path, int] = {}
     try:
         for controller, hierarchy in hierarchies().items():
             folder = hierarchy.base / store / name
-            try:
-                _make(folder, hierarchy)
-            except FileNotFoundError:
-                # Another farm on this store has just ended and removed what seemed unused.
-                _make(folder, hierarchy)
+            if folder not in locks:
+                locks[folder] = _make_locked(folder, hierarchy)
             folders[controller] = dataclasses.replace(hierarchy, base=folder)
     except OSError as problem:
+        JobGroup(folders, tuple(locks.values())).remove()
         raise error("cgroup-failed", f"cannot make a control group: {problem}", transient=True) from problem
-    return JobGroup(folders)
+    return JobGroup(folders, tuple(locks.values()))
 
 
 def sweep() -> None:
@@ -140,9 +146,33 @@ def sweep() -> None:
         for folder in base.glob("*/*-*-*"):
             pid, start, _ = folder.name.split("-", 2)
             if not pid.isdigit() or _start_of(int(pid)) != start:
-                _try_remove(folder)
+                _remove_unlocked(folder)
         for folder in (*base.glob("*/"), base):
             _try_remove(folder)
+
+
+def _make_locked(folder: Path, hierarchy: Hierarchy) -> int:
+    """Makes a group and holds it. Others that end or start meanwhile remove what seems unused: then it is made anew."""
+    for _ in range(_TRIES):
+        with contextlib.suppress(FileNotFoundError):
+            _make(folder, hierarchy)
+            lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+            fcntl.flock(lock, fcntl.LOCK_SH)
+            if folder.exists():
+                return lock
+            os.close(lock)
+    raise FileNotFoundError(errno.ENOENT, "it is removed again and again", str(folder))
+
+
+def _remove_unlocked(folder: Path) -> None:
+    """Removes a group that no farm holds, wherever that one runs."""
+    with contextlib.suppress(OSError):
+        lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            folder.rmdir()
+        finally:
+            os.close(lock)
 
 
 def _try_remove(folder: Path) -> None:

@@ -50,7 +50,7 @@ _BUILD: dict[str, Any] = {
     "sources": [
         {"url": TEXT, "sha256": TEXT, "mirrors": [TEXT], "rename": TEXT, "unpack": {"to": TEXT}, "platforms": [TEXT]}
     ],
-    "resources": dict.fromkeys(("memory", "disk", "timeout", "silent-timeout"), TEXT),
+    "resources": dict.fromkeys(("memory", "disk", "timeout", "silent-timeout", "time"), TEXT),
 }
 _FINALIZE: dict[str, Any] = {key: [TEXT] for key in ("shell", "install", "uninstall")}
 

@@ -98,13 +98,14 @@ class CopyFrom:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Resources:
-    """What a build asks for; None: the farm's default."""
+    """What a build asks for; None: the farm's default. ``time``: seconds that it is expected to take."""
 
     cores: int | None = None
     memory: int | None = None
     disk: int | None = None
     timeout: float | None = None
     silent_timeout: float | None = None
+    time: float | None = None
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -119,6 +119,7 @@ def _copy(data: Data) -> CopyFrom:
 
 
 _NO_RESOURCES = Resources()
+_TIMES = ("timeout", "silent-timeout", "time")
 
 
 def _resources(data: Data | None) -> Resources:
@@ -128,5 +129,5 @@ def _resources(data: Data | None) -> Resources:
     return Resources(
         None if cores is None else int(cores),
         *(None if data.get(key) is None else parse_size(data[key]) for key in ("memory", "disk")),
-        *(None if data.get(key) is None else parse_duration(data[key]) for key in ("timeout", "silent-timeout")),
+        *(None if data.get(key) is None else parse_duration(data[key]) for key in _TIMES),
     )

@@ -12,7 +12,13 @@ SIZE = r"[0-9]+(\.[0-9]+)?([kKMGT](i?B)?|B)?"
 DURATION = r"([0-9]+(\.[0-9]+)?(d|h|m|s|min|ms))+|[0-9]+(\.[0-9]+)?"
 """What `parse_duration` takes."""
 
+MOST = 1 << 63
+"""Sizes are less than this: what a file system or the kernel can count."""
+
 _SIZE = re.compile(SIZE)
+LONGEST = 3650 * 86400.0
+"""Seconds: longer ones are a mistake, and clocks of the system do not take them."""
+
 _DURATION = re.compile(DURATION)
 _PART = re.compile(r"([0-9.]+)([a-z]*)")
 _BYTES = {"": 1, "B": 1, "K": 1 << 10, "M": 1 << 20, "G": 1 << 30, "T": 1 << 40}
@@ -27,7 +33,12 @@ def parse_size(value: str | int | float) -> int:
     number = re.match(r"[0-9.]+", text)
     assert number is not None
     unit = text[number.end() :].removesuffix("iB").removesuffix("B") if number.end() < len(text) else ""
-    return int(float(number[0]) * _BYTES[unit.upper()]) if "." in number[0] else int(number[0]) * _BYTES[unit.upper()]
+    factor = _BYTES[unit.upper()]
+    plain = len(number[0]) < 20
+    size = MOST if not plain else int(float(number[0]) * factor) if "." in number[0] else int(number[0]) * factor
+    if size >= MOST:
+        raise error("bad-size", f"{text[:40]} is too large", hint="the most is 8388607T")
+    return size
 
 
 def parse_duration(value: str | int | float) -> float:
@@ -35,7 +46,10 @@ def parse_duration(value: str | int | float) -> float:
     text = str(value).strip()
     if not _DURATION.fullmatch(text):
         raise error("bad-duration", f"{text!r} is no duration", hint="write seconds, or 90s, 10m, 1h30m, 2d")
-    return sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    seconds = sum(float(number) * _SECONDS[unit] for number, unit in _PART.findall(text))
+    if seconds > LONGEST:
+        raise error("bad-duration", f"{text[:40]} is too long", hint="the longest is 3650d")
+    return seconds
 
 
 def size_text(count: float) -> str:

@@ -10,13 +10,14 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal, get_args
 
 from farm.spec.finding import Finding, findings_of
 from farm.spec.problem import error
-from farm.spec.structure import Check, checker, resolve
+from farm.spec.structure import Check, checker, python_pattern, resolve
 
 Kind = Literal[
     "definition",
@@ -104,4 +105,14 @@ def _checker(kind: Kind) -> Check:
 def _validator(kind: Kind) -> Any:
     import jsonschema
 
-    return jsonschema.Draft202012Validator(schema(kind))
+    extend: Any = jsonschema.validators.extend
+    validator = extend(jsonschema.Draft202012Validator, {"pattern": _pattern})
+    return validator(schema(kind))
+
+
+def _pattern(_validator: Any, pattern: str, value: Any, _rules: Any) -> Iterator[Any]:
+    """The keyword as the standard has it (ECMA-262): ``$`` is the end of the text."""
+    import jsonschema
+
+    if isinstance(value, str) and not re.search(python_pattern(pattern), value):
+        yield jsonschema.ValidationError(f"{value!r} does not match {pattern!r}")

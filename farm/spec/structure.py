@@ -99,8 +99,13 @@ def _items(rules: dict[str, Any], part: Callable[[str], Check]) -> Check:
 
 
 def _pattern(rules: dict[str, Any], _part: Any) -> Check:
-    search = re.compile(rules["pattern"]).search
+    search = re.compile(python_pattern(rules["pattern"])).search
     return lambda value: value.__class__ is not str or search(value) is not None
+
+
+def python_pattern(pattern: str) -> str:
+    """The same regular expression for Python, whose ``$`` also matches before a line break at the end."""
+    return re.sub(r"(?<!\\)\$(?=$|[|)])", r"\\Z", pattern)
 
 
 def _one_of(rules: dict[str, Any], part: Callable[[str], Check]) -> Check:

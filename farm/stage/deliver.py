@@ -6,20 +6,16 @@ A file that is there with the right bytes stays as it is, so that doing it again
 
 from __future__ import annotations
 
-import contextlib
 import dataclasses
-import errno
-import hashlib
 import json
-import os
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farm.plan.node import Result
-from farm.spec.problem import error
 from farm.stage.model import Output
 from farm.store.ociimage import LAYOUT, REF_NAME, image_index
+from farm.store.outputs import ALGORITHMS, PART, Digests, digests_of, put_blob, put_bytes, told
 from farm.store.removal import remove_tree
 from farm.store.signature import SecretKey, sign_digest
 
@@ -28,11 +24,6 @@ if TYPE_CHECKING:
 
 BESIDE = (".sha256", ".sha512", ".CONTENTS.gz", ".cdx.json", ".minisig")
 """What the names of the files beside an output end in. ``.minisig`` only where there is a key."""
-
-PART = ".part"
-"""What the names of unfinished files end in; they begin with a dot."""
-
-_CHUNK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -50,14 +41,6 @@ class Delivered:
         return {**dataclasses.asdict(self), "file": self.file.name}
 
 
-@dataclasses.dataclass(frozen=True, slots=True)
-class _Digests:
-    sha256: str
-    sha512: str
-    blake2b: bytes
-    size: int
-
-
 def put_output(
     output: Output,
     made: Mapping[str, Result],
@@ -68,14 +51,15 @@ def put_output(
 ) -> Delivered:
     """Puts an output at ``file``. ``made``: results by the names that `PlannedStage.outputs` has.
 
-    ``bill`` gives the bill of materials for a file's name and sha256. FarmError ``not-delivered``, ``disk-full``.
+    ``bill`` gives the bill of materials for a file's name and sha256. FarmError ``not-delivered``, ``disk-full``,
+    ``damaged-blob``.
     """
-    with _told(file):
+    with told(file):
         if output.format == "oci":
             digests, lines = _put_layout(made, store, file)
         else:
             digests = put_blob(store, str(made["content"].blob), file)
-            lines = {"sha256": f"{digests.sha256}  {file.name}\n", "sha512": f"{digests.sha512}  {file.name}\n"}
+            lines = {kind: digests.line(kind, file.name) for kind in ALGORITHMS}
         for name, text in lines.items():
             put_bytes(beside(file, f".{name}"), text.encode())
         put_blob(store, str(made["contents"].blob), beside(file, ".CONTENTS.gz"))
@@ -91,44 +75,7 @@ def beside(file: Path, end: str) -> Path:
     return file.with_name(f"{file.name}{end}")
 
 
-def put_blob(store: Store, digest: str, file: Path) -> _Digests:
-    """Copies a blob, hashed on the way. FarmError ``not-delivered`` when its bytes are not its own."""
-    blob = store.blob_path(digest)
-    if _is_plain(file) and file.stat().st_size == blob.stat().st_size:
-        found = digests_of(file)
-        if found.sha256 == digest:
-            return found
-    with _part(file) as part:
-        with open(blob, "rb") as source, open(part, "wb") as out:
-            found = _hashed(source, out.write)
-            out.flush()
-            os.fsync(out.fileno())
-        if found.sha256 != digest:
-            store.put_aside("blob", digest)
-            raise error("not-delivered", f"the store's copy of {file.name} is damaged", hint="build it again")
-        part.replace(file)
-    return found
-
-
-def put_bytes(file: Path, content: bytes) -> None:
-    """A small file, on disk before it has its name."""
-    if _is_plain(file) and file.read_bytes() == content:
-        return
-    with _part(file) as part:
-        with open(part, "wb") as out:
-            out.write(content)
-            out.flush()
-            os.fsync(out.fileno())
-        part.replace(file)
-
-
-def digests_of(file: Path) -> _Digests:
-    """All digests of a file, read once."""
-    with open(file, "rb") as source:
-        return _hashed(source, lambda _piece: None)
-
-
-def _put_layout(made: Mapping[str, Result], store: Store, folder: Path) -> tuple[_Digests, dict[str, str]]:
+def _put_layout(made: Mapping[str, Result], store: Store, folder: Path) -> tuple[Digests, dict[str, str]]:
     """An OCI layout appears by one rename. What is there of an earlier try, and is not the same, goes."""
     documents = json.loads(store.blob_path(str(made["image"].blob)).read_bytes())
     entry = {**documents["manifest"], "annotations": {REF_NAME: "latest"}}
@@ -150,8 +97,7 @@ def _put_layout(made: Mapping[str, Result], store: Store, folder: Path) -> tuple
     listed = {name: digests_of(folder / name) for name in sorted([*texts, layer])}
     size = sum(one.size for one in listed.values())
     lines = {
-        kind: "".join(f"{getattr(one, kind)}  {folder.name}/{name}\n" for name, one in listed.items())
-        for kind in ("sha256", "sha512")
+        kind: "".join(one.line(kind, f"{folder.name}/{name}") for name, one in listed.items()) for kind in ALGORITHMS
     }
     return dataclasses.replace(listed["index.json"], size=size), lines
 
@@ -166,39 +112,3 @@ def _is_layout(folder: Path, texts: Mapping[str, str], layer: str) -> bool:
 
 def _text(document: object) -> str:
     return json.dumps(document, sort_keys=True, indent=1) + "\n"
-
-
-def _is_plain(file: Path) -> bool:
-    return file.is_file() and not file.is_symlink()
-
-
-def _hashed(source: object, take: Callable[[bytes], object]) -> _Digests:
-    sha256, sha512, blake, size = hashlib.sha256(), hashlib.sha512(), hashlib.blake2b(), 0
-    while piece := source.read(_CHUNK):  # type: ignore[attr-defined]
-        for one in (sha256, sha512, blake):
-            one.update(piece)
-        size += len(piece)
-        take(piece)
-    return _Digests(sha256.hexdigest(), sha512.hexdigest(), blake.digest(), size)
-
-
-@contextlib.contextmanager
-def _part(file: Path) -> Iterator[Path]:
-    part = file.with_name(f".{file.name}{PART}")
-    try:
-        yield part
-    finally:
-        part.unlink(missing_ok=True)
-
-
-@contextlib.contextmanager
-def _told(file: Path) -> Iterator[None]:
-    """OSErrors as problems of the file."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        yield
-    except OSError as fault:
-        if fault.errno in (errno.ENOSPC, errno.EDQUOT):
-            hint = "make room and run it again: what is built is in the store, and what is in place stays"
-            raise error("disk-full", f"no space left for {file}", hint=hint) from fault
-        raise error("not-delivered", f"{file}: {fault.strerror}") from fault

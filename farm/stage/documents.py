@@ -6,12 +6,11 @@ There is no time, host or run in them: the same stage has the same documents.
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from farm.engine.origin import Known, Material
-from farm.engine.sbom import part
+from farm.engine.sbom import Part, Product, product_sbom
 from farm.plan.job import Digest
 from farm.plan.node import key_of
 from farm.stage.deliver import Delivered
@@ -73,28 +72,9 @@ def bill(planned: PlannedStage, known: Known, file: str, sha256: str) -> bytes:
     """The bill of materials of an output: its packages, and what they were made of."""
     stage = planned.stage
     ref = f"{stage.release.target}-{stage.release.subarch}-{stage.release.build}"
-    component = {
-        "type": "operating-system",
-        "bom-ref": ref,
-        "name": file,
-        "hashes": [{"alg": "SHA-256", "content": sha256}],
-    }
-    if stage.description:
-        component["description"] = stage.description
-    packages = [_component(name, digest) for name, digest in sorted(_packages(planned, known))]
-    parts = [part(material) for material in sorted(set(_materials(planned, known)))]
-    document = {
-        "bomFormat": "CycloneDX",
-        "specVersion": "1.5",
-        "version": 1,
-        "metadata": {"tools": {"components": [{"type": "application", "name": "farm"}]}, "component": component},
-        "components": [*packages, *parts],
-        "dependencies": [
-            {"ref": ref, "dependsOn": [one["bom-ref"] for one in packages]},
-            *({"ref": one["bom-ref"]} for one in (*packages, *parts)),
-        ],
-    }
-    return json.dumps(document, indent=1, ensure_ascii=False).encode() + b"\n"
+    product = Product(ref, file, sha256, stage.description)
+    packages = [Part(name, name, digest) for name, digest in _packages(planned, known)]
+    return product_sbom(product, packages, _materials(planned, known))
 
 
 def _packages(planned: PlannedStage, known: Known) -> Iterator[tuple[str, str]]:
@@ -116,19 +96,6 @@ def _materials(planned: PlannedStage, known: Known) -> Iterator[Material]:
         kept = tuple(uri for uri in uris if not uri.startswith("file:"))
         for digest in _layers(planned, known):
             yield Material("seed", _name(planned.stage.seed), digest, kept)
-
-
-def _component(name: str, digest: str) -> dict[str, Any]:
-    category, _, rest = name.partition("/")
-    base, _, version = rest.rpartition("-")
-    return {
-        "type": "library",
-        "bom-ref": name,
-        "group": category,
-        "name": base,
-        "version": version,
-        "hashes": [{"alg": "SHA-256", "content": digest}],
-    }
 
 
 def _layers(planned: PlannedStage, known: Known) -> list[str]:

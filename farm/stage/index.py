@@ -10,9 +10,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from farm.spec.quantity import size_text
-from farm.stage.deliver import BESIDE, put_bytes
+from farm.stage.deliver import BESIDE
 from farm.stage.layout import INFO, LATEST, Edition, Layout
 from farm.stage.model import Release
+from farm.store.outputs import put_bytes
 
 FORMAT = 1
 _BESIDE = {

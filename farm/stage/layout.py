@@ -16,8 +16,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from farm.stage.deliver import PART
 from farm.stage.model import Release
+from farm.store.outputs import PART
 from farm.store.session import locked
 
 INFO = ".build-info.json"

@@ -15,10 +15,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from farm.engine.origin import Known
-from farm.stage.deliver import BESIDE, PART, Delivered, beside, put_bytes, put_output
+from farm.stage.deliver import BESIDE, Delivered, beside, put_output
 from farm.stage.documents import bill, build_info, stage_key
 from farm.stage.layout import INFO, LATEST, Edition, Layout
 from farm.stage.model import SUFFIX
+from farm.store.outputs import PART, put_bytes
 from farm.store.signature import SecretKey
 
 if TYPE_CHECKING:

@@ -15,9 +15,10 @@ from typing import Any, Literal
 
 from farm.spec.problem import FarmError
 from farm.stage.contents import line
-from farm.stage.deliver import beside, digests_of
+from farm.stage.deliver import beside
 from farm.store.archive import decompressed as unpacked
 from farm.store.archive import opened, read_ahead
+from farm.store.outputs import digests_of
 from farm.store.signature import PublicKey, verify_digest
 from farm.store.tarreader import TarReader
 

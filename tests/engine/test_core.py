@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farm.engine.core import FAILURES, PATIENCE, Core, remaining_paths
+from farm.engine.core import FAILURES, Core, remaining_paths
 from farm.engine.moves import (
     Away,
     Back,
@@ -133,15 +133,93 @@ def test_too_much_asked_gets_all_there_is() -> None:
     assert core.used == Capacity(1, 4, 1000, 0)
 
 
-def test_a_big_one_is_not_starved() -> None:
-    small = [Task(f"s{n}", seconds=1) for n in range(40)]
-    core, started = begun(Task("first", seconds=99), Task("big", seconds=50, cores=2), *small, capacity=Capacity(2, 2))
-    assert started == ["first", "s0"]
-    while started[-1] != "big":
-        running = [name for name in started if core.state[name] == "running" and name != "first"]
-        done = running[0] if running else "first"
-        started += settle(core, core.handle(Ended(done, "ok")))
-    assert len(started) == 1 + PATIENCE + 1
+def played(
+    tasks: list[Task], capacity: Capacity, really: dict[str, float] | None = None
+) -> dict[str, tuple[float, float]]:
+    """When each task begins and ends, in seconds, if it takes as long as expected or as ``really`` says.
+
+    The core hears of the time once a second, too, as the loop tells it.
+    """
+    core, now = Core(tasks, capacity), 0.0
+    begins: dict[str, float] = {}
+    ends: dict[str, float] = {}
+
+    def obey(orders: list[Instruction]) -> None:
+        for order in orders:
+            if isinstance(order, Look):
+                obey(core.handle(Looked(missing=order.nodes), now))
+            elif isinstance(order, Start):
+                begins[order.node] = now
+                ends[order.node] = now + (really or {}).get(order.node, core.tasks[order.node].seconds)
+
+    obey(core.handle(Begin(), now))
+    while not core.over:
+        due = [name for name in begins if core.state[name] == "running"]
+        assert due, "nothing runs, and the run is not over"
+        name = min(due, key=ends.__getitem__)
+        if ends[name] > now + 1:
+            now += 1
+            obey(core.handle(Pressed(False), now))
+        else:
+            now = max(now, ends[name])
+            obey(core.handle(Ended(name, "ok"), now))
+    return {name: (begins[name], ends[name]) for name in begins}
+
+
+SMALL = [Task(f"s{n}", seconds=2) for n in range(60)]
+
+
+def test_small_ones_run_while_a_big_one_waits() -> None:
+    """No core is idle, and the big one starts the moment that it could have started without them."""
+    run = played([Task("first", seconds=99), Task("big", seconds=50, cores=2), *SMALL], Capacity(2, 2))
+    assert run["big"] == (99, 149)
+    before = [name for name in run if name.startswith("s") and run[name][0] < 99]
+    assert len(before) == 49
+    assert all(run[name][1] <= 99 or run[name][0] >= 149 for name in run if name.startswith("s"))
+    assert max(end for _, end in run.values()) == 149 + 2 * -(-(60 - 49) // 2)
+
+
+def test_one_that_would_delay_a_big_one_does_not_start() -> None:
+    tasks = [
+        Task("first", seconds=10),
+        Task("big", seconds=50, cores=2),
+        Task("long", seconds=11),
+        Task("s", seconds=9),
+    ]
+    run = played([*tasks, Task("above", ("first",), 45)], Capacity(2, 2))
+    assert run == {"first": (0, 10), "s": (0, 9), "big": (10, 60), "above": (60, 105), "long": (60, 71)}
+
+
+def test_what_is_spare_besides_a_big_one_is_used() -> None:
+    tasks = [Task("first", seconds=90, cores=3), Task("big", seconds=80, cores=2), Task("long", seconds=70)]
+    run = played(tasks, Capacity(4, 4))
+    assert run == {"first": (0, 90), "long": (0, 70), "big": (90, 170)}
+
+
+def test_memory_is_kept_free_as_cores_are() -> None:
+    tasks = [Task("first", seconds=10, memory=6), Task("big", seconds=9, memory=6), Task("other", seconds=8, memory=3)]
+    run = played([*tasks, Task("none", seconds=8)], Capacity(4, 4, 10))
+    assert run["big"] == (10, 19) and run["other"][0] == 0 and run["none"][0] == 0
+    tasks[2] = Task("other", seconds=8.5, memory=5)
+    late = played([Task("now", seconds=2, memory=4), *tasks], Capacity(4, 4, 10))
+    assert late["big"] == (10, 19) and late["other"][0] >= 10
+
+
+def test_wrong_guesses_delay_a_big_one_once_only() -> None:
+    """All small ones take a hundred times as long as expected, the first as well."""
+    really = {task.id: 200.0 for task in SMALL} | {"first": 150.0}
+    run = played([Task("first", seconds=99), Task("big", seconds=90, cores=2), *SMALL], Capacity(2, 2), really)
+    assert [name for name in run if run[name][0] < run["big"][0]] == ["first", "s0"]
+    assert run["big"][0] == 200
+
+
+def test_one_that_takes_longer_lets_others_go_on() -> None:
+    """The first takes ten times as long as expected: the other core is not idle until then."""
+    tasks = [Task("first", seconds=10), Task("above", ("first",), 45), Task("big", seconds=50, cores=2)]
+    run = played([*tasks, *SMALL], Capacity(2, 2), {"first": 100.0})
+    assert run["big"][0] == 100
+    busy = sum(min(end, 100) - begin for name, (begin, end) in run.items() if name.startswith("s") and begin < 100)
+    assert busy >= 90
 
 
 def test_pressure_lets_one_run() -> None:
@@ -220,15 +298,17 @@ class World:
         self.running.add(node)
 
     def check_longest_first(self, task: Task) -> None:
-        """Whatever is still ready and has a longer path does not fit now."""
+        """Of what is still ready and has a longer path, the longest does not fit now."""
         charges = [self.demand(name) for name in self.running if not self.core.tasks[name].fetch]
         cores = self.core.capacity.cores - sum(charge[0] for charge in charges)
         memory = self.core.capacity.memory - sum(charge[1] for charge in charges)
-        for name, state in self.core.state.items():
-            longer = self.core.paths[name] > self.core.paths[task.id]
-            if state == "ready" and longer and not self.core.tasks[name].fetch:
-                want = self.demand(name)
-                assert want[0] > cores or want[1] > memory
+        ready = [
+            name for name, state in self.core.state.items() if state == "ready" and not self.core.tasks[name].fetch
+        ]
+        longest = max(ready, key=self.core.paths.__getitem__, default=task.id)
+        if self.core.paths[longest] > self.core.paths[task.id]:
+            want = self.demand(longest)
+            assert want[0] > cores or want[1] > memory
 
     def demand(self, name: str) -> tuple[int, int]:
         task, has = self.core.tasks[name], self.core.capacity

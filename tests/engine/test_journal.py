@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import os
 import sqlite3
@@ -15,10 +16,11 @@ import pytest
 from scripted import job
 
 from farm.engine.events import Event, NodeFinished, NodeRetried, NodeStarted, RunFinished, RunStarted
-from farm.engine.history import GUESSES, atom
+from farm.engine.history import GUESSES, SOURCE_SPEED, atom
 from farm.engine.journal import Journal
 from farm.engine.process import alive, birth, me
-from farm.plan.node import Result
+from farm.plan.job import ArchiveInput, Job, Limits, Made
+from farm.plan.node import Result, key_document, key_of
 from farm.runner.protocol import Failure, Status
 from farm.spec.problem import FarmError
 
@@ -124,6 +126,24 @@ def test_estimates(journal: Journal) -> None:
     journal.flush()
     nodes = [job("a"), job("other", package="c/b-1.1-r2"), job("new", package="c/new-1")]
     assert journal.estimates(nodes) == {"a": 5.0, "other": 2.0, "new": 2.0}
+
+
+def test_what_a_spec_expects_counts_until_it_was_made(journal: Journal) -> None:
+    slow = dataclasses.replace(job("slow", package="c/slow-1"), action=Job(limits=Limits(expected=5400.0)))
+    assert journal.estimates([slow]) == {"slow": 5400.0}
+    run = journal.begin()
+    write(journal, NodeStarted(run, 0.0, "slow", "c/slow-1", "job", KEY, 1, Path("/log"), 1.0))
+    write(journal, NodeFinished(run, 4000.0, "slow", "c/slow-1", "job", "ok", KEY, 1))
+    assert journal.estimates([slow, job("fast")]) == {"slow": 4000.0, "fast": 4000.0}
+    assert journal.estimates([dataclasses.replace(slow, id="next", package="c/slow-2")]) == {"next": 4000.0}
+    assert key_of(key_document(slow.action)) == key_of(key_document(Job()))
+
+
+def test_large_sources_are_expected_to_take_long(journal: Journal) -> None:
+    needs = Job(inputs=(ArchiveInput(Made("source:gcc", "blob"), "/gcc"),))
+    gcc = dataclasses.replace(job("gcc"), action=needs)
+    assert journal.estimates([gcc], {"source:gcc": 84 << 20}) == {"gcc": (84 << 20) / SOURCE_SPEED}
+    assert journal.estimates([gcc], {"source:gcc": 1000}) == journal.estimates([gcc]) == {"gcc": GUESSES["job"]}
 
 
 def test_guesses(journal: Journal) -> None:

@@ -100,6 +100,129 @@ def test_what_is_wrong_has_a_place(tmp_path: Path, old: str, new: str, code: str
     assert (code, line) in problems(tmp_path, GOOD.replace(old, new, 1))
 
 
+def under(key: str, value: str) -> tuple[str, str]:
+    """A key put below another: what is replaced, and by what."""
+    after = {"kernel": "  package: kernel/linux", "root": "  packages: [root/tiny]"}.get(key)
+    return (after, f"{after}\n  {value}") if after else ("platform: linux/arm64", f"{value}\nplatform: linux/arm64")
+
+
+HOSTILE = [
+    ("type: ext4, size: 60M", "type: ext4, size: 99999999999999999999G", "bad-size", 5),
+    ("type: ext4, size: 60M", "type: ext4, size: " + "9" * 5000, "bad-size", 5),
+    ("type: ext4, size: 60M", "type: ext4, size: -5M", "bad-size", 5),
+    ("type: ext4, size: 60M", "type: ext4, size: .inf", "wrong-type", 5),
+    ("type: ext4, size: 60M", "type: ext4, size: 20T", "partition-too-large", 5),
+    ("type: ext4, size: 60M", "type: ext4, size: 3T", "image-too-large", 4),
+    ("type: fat, size: 64M", "type: fat, size: 512K", "too-small", 4),
+    ("type: fat, size: 64M", "type: fat, size: 3T", "partition-too-large", 4),
+    ("type: ext4, size: 60M", "type: ext4, start: 2T, size: 60M", "image-too-large", 4),
+    ("offset: 8K", "offset: -8K", "bad-size", 7),
+    ("offset: 8K", "offset: 500M", "loader-outside", 7),
+    ("offset: 8K", "offset: 8K, room: 1T", "loader-outside", 7),
+    ("offset: 8K", "offset: 9223372036854775808", "bad-size", 7),
+    ("- {package: boot/loader", "- {package: a/b, file: c, offset: 4K, room: 8K}\n- {package: boot/loader",
+     "loaders-overlap", 8),
+    ("boot-loader:", "".join(f"- {{name: p{n}, type: raw, size: 1M}}\n" for n in range(3)) + "boot-loader:",
+     "too-many", 8),
+    (*under("", "table: {type: gpt, length: 1000000000}"), "bad-table", 2),
+    (*under("", "table: {type: gpt, length: 0}"), "bad-value", 2),
+    (*under("", "table: {type: gpt, length: 57}"), "inside-table", 8),
+    (*under("", "size: 900T"), "image-too-large", 2),
+    (*under("", "hostname: -x"), "bad-value", 2),
+    (*under("", "hostname: \"host\\n\""), "bad-value", 2),
+    (*under("", "outputs: [img, img]"), "same-name", 2),
+    (*under("", "outputs: []"), "bad-value", 2),
+    ("platform: linux/arm64", "platform: linux/mips", "bad-value", 2),
+    ("label: BOOT", 'label: "A\\nB"', "bad-label", 4),
+    ("size: 60M, mount: /", 'size: 60M, mount: /, label: "a\\tb"', "bad-label", 5),
+    ("size: 60M, mount: /", "size: 60M, mount: /, label: seventeen-letters", "bad-label", 5),
+    ("mount: /boot/firmware", "mount: //", "bad-mount", 4),
+    ("mount: /boot/firmware", "mount: /boot/", "bad-mount", 4),
+    ("mount: /boot/firmware", "mount: /a b", "bad-mount", 4),
+    ("mount: /boot/firmware", 'mount: "/a\\n/dev/sda / ext4"', "bad-mount", 4),
+    ("file: usr/lib/loader.bin", "file: ../../../etc/shadow", "bad-path", 7),
+    ("device-tree: vendor/board.dtb", 'device-tree: "a.dtb\\n  append init=/bin/sh"', "bad-path", 10),
+    ("device-tree: vendor/board.dtb", "device-tree: a b.dtb", "bad-path", 10),
+    (*under("kernel", "image: ../../etc/shadow"), "bad-path", 10),
+    (*under("kernel", 'command-line: "quiet\\n  initrd /evil"'), "bad-line", 10),
+    (*under("root", 'files: [{path: "/a\\nb", content: x}]'), "bad-path", 18),
+    (*under("root", "files: [{path: /a/, content: x}]"), "bad-path", 18),
+    (*under("root", "files: [{path: /" + "a" * 256 + ", content: x}]"), "bad-path", 18),
+    (*under("root", "files: [{path: /" + "a/" * 3000 + "b, content: x}]"), "bad-path", 18),
+    (*under("root", "files: [{path: /a, content: x, mode: 99999}]"), "bad-mode", 18),
+    (*under("root", "files: [{path: /a, source: /dev/zero}]"), "missing-file", 18),
+    ("password: secret", "uid: -1", "bad-value", 19),
+    ("password: secret", 'shell: "/bin/sh\\nroot2::0:0::/:/bin/sh"', "bad-user", 19),
+    ("password: secret", "shell: /bin/sh:x", "bad-user", 19),
+    ("password: secret", 'groups: [wheel, "a,b"]', "bad-user", 19),
+    ("password: secret", 'ssh-keys: ["ssh-ed25519 A\\nssh-rsa B"]', "bad-user", 19),
+    ("password: secret", 'password-hash: "$6$x:0:0"', "bad-user", 19),
+    ("{name: root, password", '{name: "root\\n", password', "bad-value", 19),
+    ("  extlinux: {}", "  extlinux: {timeout: 99999999999999999999}", "bad-value", 15),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("old", "new", "code", "line"), HOSTILE)
+def test_what_a_hostile_file_asks_for(tmp_path: Path, old: str, new: str, code: str, line: int) -> None:
+    assert old in GOOD
+    assert (code, line) in problems(tmp_path, GOOD.replace(old, new, 1))
+
+
+@pytest.mark.parametrize(
+    ("text", "code"),
+    [
+        ("a: &a [x,x,x,x,x,x,x,x,x]\n" + "".join(
+            f"{c}: &{c} [{','.join([f'*{p}'] * 9)}]\n" for p, c in zip("abcdefg", "bcdefgh", strict=True)
+        ) + GOOD, "yaml-too-large"),
+        ("a: &a [*a]\n" + GOOD, "yaml-recursion"),
+        ("description: " + "[" * 100_000, "yaml-too-deep"),
+        ('!!python/object/apply:os.system ["true"]\n', "wrong-type"),
+        (GOOD + "platform: linux/arm/v7\n", "duplicate-key"),
+        (GOOD.replace("A board", "A\0board"), "bad-yaml"),
+        (GOOD + "{{ range $i := until 100000000 }}x{{ end }}\n", "template-execution"),
+        (GOOD.replace("A board", '{{ repeat 1000000000 "x" }}'), "template-execution"),
+        ('{{ define "a" }}{{ template "a" . }}{{ end }}{{ template "a" . }}\n' + GOOD, "template-execution"),
+        ("", "missing-key"),
+    ],
+    ids=range(10),
+)  # fmt: skip
+def test_bombs(tmp_path: Path, text: str, code: str) -> None:
+    assert code in {found for found, _ in problems(tmp_path, text)}
+
+
+@pytest.mark.parametrize("name", ["a b", "a;reboot", "$(reboot)", "-x", "a.b", "ü", "a\nb", "x" * 65, ""])
+def test_a_boards_name_is_a_word(tmp_path: Path, name: str) -> None:
+    (tmp_path / f"{name}.yaml").write_text(GOOD)
+    with pytest.raises(FarmError) as failure:
+        read_board(tmp_path / f"{name}.yaml", {})
+    assert failure.value.code == "bad-name"
+
+
+@pytest.mark.parametrize("kind", ["fifo", "folder", "loop", "gone"])
+def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / "board.yaml"
+    if kind == "fifo":
+        os.mkfifo(path)
+    elif kind == "folder":
+        path.mkdir()
+    elif kind == "loop":
+        path.symlink_to(path)
+    with pytest.raises(FarmError) as failure:
+        read_board(path, {})
+    assert failure.value.code == "unreadable-file"
+
+
+def test_whole_numbers_may_be_written_as_others(tmp_path: Path) -> None:
+    (tmp_path / "board.yaml").write_text(GOOD.replace("password: secret", "uid: 1e3"))
+    assert repr(read_board(tmp_path / "board.yaml", {}).users[0].uid) == "1000"
+
+
+def test_room_ends_at_the_tables_copy(tmp_path: Path) -> None:
+    table = "platform: linux/arm64\ntable: {type: gpt, length: 56}\nsize: 200M"
+    (tmp_path / "board.yaml").write_text(GOOD.replace("platform: linux/arm64", table).replace("8K", "204790K"))
+    assert read_board(tmp_path / "board.yaml", {}).loaders[0].room == 2560
+
+
 def test_all_problems_at_once(tmp_path: Path) -> None:
     text = GOOD.replace("size: 60M", "start: 30M, size: 60M").replace("offset: 8K", "offset: 5M")
     found = problems(tmp_path, text.replace("label: BOOT", "label: much-too-long-for-fat"))

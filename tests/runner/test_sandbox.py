@@ -95,6 +95,62 @@ def test_killed_farm_leaves_nothing(sandbox: Bench, tmp_path: Path, delay: float
     assert _mounts(sandbox) == []
 
 
+_FARMS = """
+import sys, threading
+from pathlib import Path
+from farm.plan.job import Job
+from farm.runner.sandbox.runner import Sandbox
+from farm.store.store import Store
+folder, root, name, rounds = sys.argv[1:]
+with Store(Path(folder, name)) as store:
+    base = store.import_layer(Path(root)).digest
+    for number in range(int(rounds)):
+        sandbox = Sandbox()
+        jobs = [Job((base,), steps=(f"echo {name} {number} {n}",), once=f"{number} {n}") for n in range(3)]
+        print(*(sandbox.run(job, store, Path(folder, f"{name}.log"), threading.Event()).status for job in jobs))
+        sandbox.close()
+"""
+_SWEEPS = "from farm.runner import cgroup\nwhile True: cgroup.sweep()"
+
+
+def test_farms_that_start_and_end_all_the_time_do_not_hit_each_other(sandbox: Bench, tmp_path: Path) -> None:
+    """Two farms with stores of their own, and one in another container that does nothing but tidy up."""
+    with open(tmp_path / "root.tar", "wb") as out:
+        sandbox.store.write_layer_tar(sandbox.base, out)
+    command = [sys.executable, "-c", _FARMS, str(tmp_path), str(tmp_path / "root.tar")]
+    contained = ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", _SWEEPS]
+    with subprocess.Popen(contained, cwd=_SOURCE) as sweeper:
+        pipe = subprocess.PIPE
+        farms = [subprocess.Popen([*command, name, "8"], cwd=_SOURCE, stdout=pipe, text=True) for name in ("a", "b")]
+        said = [farm.communicate(timeout=200)[0].split() for farm in farms]
+        sweeper.kill()
+    assert said == [["ok"] * 24] * 2
+
+
+@pytest.mark.skipif(not Path("/proc/self/autogroup").exists(), reason="this kernel has no autogroups")
+def test_a_nice_farm_has_nice_jobs(sandbox: Bench, tmp_path: Path) -> None:
+    job = "Job((sys.argv[2],), steps=('cat /proc/self/autogroup /proc/$$/stat /proc/1/stat',))"
+    code = f"""
+import sys, threading
+from pathlib import Path
+from farm.plan.job import Job
+from farm.runner.sandbox.runner import Sandbox
+from farm.store.store import Store
+with Store(Path(sys.argv[1])) as store:
+    print(Sandbox().run({job}, store, Path(sys.argv[3]), threading.Event()).status)
+"""
+    log = tmp_path / "log"
+    for nice in (0, 7):
+        command = ["nice", "-n", str(nice), sys.executable, "-c", code, sandbox.store.root, sandbox.base, log]
+        assert subprocess.check_output(command, cwd=_SOURCE, text=True) == "ok\n"
+        group, *stats = log.read_text().splitlines()
+        shell, first = (text.rpartition(")")[2].split() for text in stats)
+        own = os.getpriority(os.PRIO_PROCESS, 0) + nice
+        assert (shell[16], first[16], group.rpartition(" nice ")[2]) == (str(own),) * 3
+        assert (shell[3], first[3], shell[2] == first[2]) == ("1", "1", False)
+        log.unlink()
+
+
 def test_killed_spawner_is_an_infrastructure_fault(sandbox: Bench, tmp_path: Path) -> None:
     own = Sandbox()
     job = Job(layers=(sandbox.base,), steps=("sleep 87001",))

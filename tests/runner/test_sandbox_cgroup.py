@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import pytest
 from farm.runner import cgroup
 
 _STORE = f"test{os.getpid()}"
+_SOURCE = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture(autouse=True)
@@ -54,6 +56,37 @@ def test_groups_of_the_dead_are_swept() -> None:
     assert (dead.exists(), reused.exists()) == (False, False)
     assert all(h.base.exists() for h in living.folders.values())
     living.remove()
+    cgroup.sweep()
+    assert not base.exists()
+
+
+_SWEEP = "from farm.runner import cgroup; cgroup.sweep()"
+_HOLD = f"import os; from farm.runner import cgroup; g = cgroup.new_group({_STORE!r}); print(flush=True); os.read(0, 1)"
+
+
+def _contained(code: str) -> list[str]:
+    """A Python program that sees no process of this host."""
+    return ["unshare", "--pid", "--fork", "--mount-proc", "--kill-child", sys.executable, "-c", code]
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_groups_of_another_container_are_swept_when_their_farm_is_dead() -> None:
+    if not cgroup.hierarchies():
+        pytest.skip("no control group can be made here")
+    base = next(iter(cgroup.hierarchies().values())).base / _STORE
+    own = cgroup.new_group(_STORE)
+    pipe = subprocess.PIPE
+    with subprocess.Popen(_contained(_HOLD), cwd=_SOURCE, stdin=pipe, stdout=pipe) as farm:
+        assert farm.stdout and farm.stdin
+        farm.stdout.readline()
+        subprocess.run(_contained(_SWEEP), cwd=_SOURCE, check=True)
+        cgroup.sweep()
+        assert len(list(base.glob("*-*-*"))) == 2
+        assert all(h.base.exists() for h in own.folders.values())
+        farm.stdin.write(b"x")
+    cgroup.sweep()
+    assert list(base.glob("*-*-*")) == [h.base for h in own.folders.values() if h.base.parent == base]
+    own.remove()
     cgroup.sweep()
     assert not base.exists()
 

@@ -72,7 +72,7 @@ sources:
 - {{url: "https://example.invalid/c.zip", sha256: "{"2" * 64}", unpack: {{strip: 1}}, rename: d.zip}}
 - {{url: "https://example.invalid/d.zip", sha256: "{"2" * 64}", unpack: true}}
 network: yes
-resources: {{cores: 2, memory: 1.5G, disk: 512, timeout: 1h30m, silent-timeout: 90}}
+resources: {{cores: 2, memory: 1.5G, disk: 512, timeout: 1h30m, silent-timeout: 90, time: 40m}}
 platforms: [linux/amd64]
 """
     tree = load([spec(tmp_path, build=build)])
@@ -86,7 +86,7 @@ platforms: [linux/amd64]
     assert (found.sources[2].unpack, found.sources[2].strip, found.sources[2].rename) == (".", 1, "d.zip")
     assert found.sources[3].unpack == "."
     assert found.network is True
-    assert found.resources == Resources(2, 3 << 29, 512, 5400.0, 90.0)
+    assert found.resources == Resources(2, 3 << 29, 512, 5400.0, 90.0, 2400.0)
     assert found.platforms == ("linux/amd64",)
 
 

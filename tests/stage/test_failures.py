@@ -16,7 +16,6 @@ import pytest
 from stage_site import BASE, Site
 
 from farm.engine.origin import Known
-from farm.stage.deliver import PART
 from farm.stage.layout import Layout
 from farm.stage.library import Library
 from farm.stage.makers import makers
@@ -24,6 +23,7 @@ from farm.stage.packages import TreePackages
 from farm.stage.plan import Allowed, PlannedStage, plan_stages
 from farm.stage.publish import publish
 from farm.stage.verify import verify_output
+from farm.store.outputs import PART
 from farm.store.store import Store
 
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")

@@ -57,6 +57,7 @@ def deliver_images(
     boards: Sequence[Board], plan: Plan, summary: Summary, session: Session, sign: Sign | None = None
 ) -> list[Delivered]:
     """Puts what was made into the destination; without one, tells where it lies in the store."""
+    from farm.engine.origin import Known
     from farm.image.deliver import deliver, image_path
     from farm.image.graph import image_node
     from farm.image.sbom import sbom
@@ -67,11 +68,13 @@ def deliver_images(
         paths = [(board.name, image_path(board.name, summary.made, session.store)) for board in made]
         return [Delivered(f"image/{name}", path, "", path.stat().st_size) for name, path in paths]
 
+    known = Known(plan, session.store)
+
     def describe(board: Board, sha256: str) -> bytes:
-        return sbom(board, image_node(board.name), plan, session.tree, session.store, sha256)
+        return sbom(board, image_node(board.name), known, session.tree, sha256)
 
     files = deliver(made, summary.made, session.store, destination, describe, sign)
-    return [Delivered(f"image/{f.board}", f.file, f.digests["sha256"], f.size) for f in files]
+    return [Delivered(f"image/{f.board}", f.file, f.digests.sha256, f.digests.size) for f in files]
 
 
 def finish(boards: Sequence[Board], summary: Summary) -> NoReturn:

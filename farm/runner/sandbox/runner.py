@@ -243,8 +243,9 @@ def _reason(watched: Supervisor, group: JobGroup) -> str:
         raise _setup_error(str(watched.broken.strerror))
     if watched.refused:
         return _why_refused(watched.refused)
-    if watched.status is None:
-        raise _setup_error("the job's first process was killed from outside")
+    if watched.status in (None, 0):
+        where = "before its first command" if watched.command < 0 else f"at command {watched.command + 1}"
+        raise _setup_error(f"the job's first process was killed from outside {where}")
     return "signal" if os.WIFSIGNALED(watched.status) else "exit"
 
 

@@ -81,7 +81,7 @@ def _be_pid_1(own: int, request: int, output: int, report: int) -> None:
         _die_with(own)
         init.run_job(Request.from_memory(os.dup(request)), output, report)
     except BaseException as problem:  # noqa: BLE001 - told to the farm, which is all that can be done
-        init.send(report, broken=f"{type(problem).__name__}: {problem}", errno=0)
+        init.send_last(report, problem)
     finally:
         os._exit(0)
 

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import threading
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
@@ -15,7 +13,6 @@ from farm.engine.making import Making
 from farm.plan.job import Work
 from farm.plan.node import Result
 from farm.spec.problem import FarmError, Problem, error
-from farm.spec.whole import write_whole
 from farm.stage.metro.download import Download, looked_at_anew, room_for
 from farm.stage.metro.model import TarRules
 from farm.stage.metro.plan import DELIVER, DOWNLOAD, TAKE, TARBALL, UNPACK
@@ -25,6 +22,7 @@ from farm.store.builder import Builder
 from farm.store.compress import Compressor, compressor
 from farm.store.entry import FILE, FOLDER, HARDLINK, Entry, chunks, link_up
 from farm.store.funnel import Funnel
+from farm.store.outputs import ALGORITHMS, put_blob, put_bytes
 from farm.store.removal import mounts_below
 from farm.store.tarwriter import write_tar
 from farm.store.union import Union
@@ -104,22 +102,18 @@ class Deliver:
         return looked_at_anew(work)
 
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
-        """FarmError ``disk-full``; raises OSError."""
+        """FarmError ``disk-full``, ``damaged-blob``; raises OSError."""
         blob = str(work.blobs[0])
         folder, name = Path(work.setting("folder")), work.setting("name")
         folder.mkdir(parents=True, exist_ok=True)
-        part, state = folder / f".{name}.part", hashlib.sha512()
         with room_for(folder / name):
-            try:
-                _copy(store.blob_path(blob), part, state)
-                part.replace(folder / name)
-            finally:
-                part.unlink(missing_ok=True)
-            for kind, digest in (("sha256", blob), ("sha512", state.hexdigest())):
-                write_whole(folder / f"{name}.{kind}", f"{digest}  {name}\n".encode())
+            digests = put_blob(store, blob, folder / name)
+            (folder / name).chmod(0o644)
+            for kind in ALGORITHMS:
+                put_bytes(folder / f"{name}.{kind}", digests.line(kind, name).encode())
         with open(log, "a", encoding="utf-8") as out:
             print(f"{folder / name}\nsha256 {blob}", file=out)
-        return Result(blob=blob, size=store.blob_path(blob).stat().st_size)
+        return Result(blob=blob, size=digests.size)
 
 
 def makers() -> dict[str, Making]:
@@ -183,13 +177,3 @@ def _each_once(layers: Sequence[str]) -> list[str]:
 
 def _frozen(value: Any) -> Any:
     return tuple(_frozen(item) for item in value) if isinstance(value, list) else value
-
-
-def _copy(source: Path, target: Path, state: Any) -> None:
-    with open(source, "rb") as file, open(target, "wb") as out:
-        while piece := file.read(1 << 20):
-            state.update(piece)
-            out.write(piece)
-        out.flush()
-        os.fsync(out.fileno())
-    target.chmod(0o644)
