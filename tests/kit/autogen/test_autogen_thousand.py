@@ -101,7 +101,7 @@ class Upstream:
         statuses = {one["package"]: one["status"] for one in report["packages"]}
         assert len(statuses) == PACKAGES
         assert {package for package, status in statuses.items() if status == "generated"} == newest
-        assert set(statuses.values()) == {"generated", "present"}
+        assert set(statuses.values()) <= {"generated", "present"}
         sent, state = len(self.services.sent), self.state()
         again = self.run(*words)
         if "--pr" not in words:
