@@ -10,9 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from git_server import serving
 from kit_command import World
 from kit_tree import Tree
+from served import served
 
 from farm.kit.notify import LONGEST, MOST, hooks_of, messages_of
 
@@ -68,7 +68,7 @@ class _Handler(http.server.BaseHTTPRequestHandler):
 @pytest.fixture
 def room() -> Iterator[Room]:
     server = Room()
-    with serving(server):
+    with served(server):
         yield server
 
 

@@ -7,21 +7,10 @@ from pathlib import Path
 
 import pytest
 from git_server import TOKEN, git
-from kit_command import World
+from kit_command import World, merge_spec
 from kit_tree import Tree, read, subjects
 
-SPEC = """\
-sources:
-- {name: core-kit, url: URL(core-kit), branch: testing}
-target:
-  name: app-kit
-  url: URL(app-kit)
-  branch: mark-xl
-  atoms:
-  - pkg: dev-libs/one
-  - pkg: dev-libs/two
-    max_versions: 1
-"""
+SPEC = merge_spec("dev-libs/one", "{pkg: dev-libs/two, max_versions: 1}")
 BUMP = "merge/mark-xl/bump-dev-libs_"
 
 
@@ -168,10 +157,11 @@ def test_no_token_stops_before_any_work(world: World, spec: Path) -> None:
 
 
 def test_the_token_goes_to_the_target_only(world: World, spec: Path) -> None:
-    from git_server import GitServer, serving
+    from git_server import GitServer
+    from served import served
 
     other = GitServer(world.git.root)
-    with serving(other):
+    with served(other):
         spec.write_text(spec.read_text().replace(world.url("core-kit"), f"{other.url}/macaroni/core-kit.git"))
         ran, _ = world.kit_run("merge", spec, "--push")
     assert ran.status == 0 and other.requests and not other.users

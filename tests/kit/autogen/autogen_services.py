@@ -10,12 +10,13 @@ import io
 import json
 import re
 import tarfile
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
+
+from served import served
 
 
 class Services:
@@ -125,16 +126,10 @@ def serving() -> Iterator[Services]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        services = Services(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield services
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    services = Services(f"http://127.0.0.1:{server.server_port}")
+    with served(server):
+        yield services
 
 
 def sha(name: str) -> str:
