@@ -11,11 +11,12 @@ import contextlib
 import dataclasses
 import json
 import re
-import threading
 import urllib.parse
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
+
+from served import served
 
 _PATH = re.compile(r"/repos/(?P<owner>[\w.-]+)/(?P<repo>[\w.-]+)/(?P<rest>.+)")
 
@@ -131,13 +132,7 @@ def serving() -> Iterator[ReleaseForge]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        forge = ReleaseForge(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield forge
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    forge = ReleaseForge(f"http://127.0.0.1:{server.server_port}")
+    with served(server):
+        yield forge

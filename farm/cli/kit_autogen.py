@@ -10,7 +10,20 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
-from farm.cli.kit_options import FILE, FOLDER, as_json, forge, run_options, signature, specfile, store, with_options
+from farm.cli.kit_options import (
+    FILE,
+    FOLDER,
+    as_json,
+    failure_told,
+    forge,
+    notify,
+    notify_option,
+    run_options,
+    signature,
+    specfile,
+    store,
+    with_options,
+)
 from farm.cli.show import plural, print_json, print_problems
 
 if TYPE_CHECKING:
@@ -87,7 +100,7 @@ def autogen_thin(**options: Any) -> None:
 @switch("--keep-workdir", help="Leave the work folder; the result is in its dest/.")
 @switch("--skip-pull-sources", help="Use the sources that a kept work folder has.")
 @switch("--skip-reposcan-generation", help="Taken for the sake of scripts: it costs nothing.")
-@click.option("--notify-discord-url", metavar="URL", help="Taken for the sake of scripts: nothing is sent.")
+@notify_option
 @click.option("--mirror-dir", type=FOLDER, help="The folder of --backend dir (default: --download-dir).")
 @backend_options
 @signature
@@ -102,7 +115,8 @@ def autogen(**options: Any) -> None:
 
 
 _NOT_THIN = {"push": False, "pr": False, "github_user": "", "keep_workdir": False, "skip_pull_sources": False,
-             "signature_name": None, "signature_email": None, "signing_key": None}  # fmt: skip
+             "notify_discord_url": "", "signature_name": None, "signature_email": None,
+             "signing_key": None}  # fmt: skip
 
 
 def _run(options: Mapping[str, Any]) -> None:
@@ -115,24 +129,25 @@ def _run(options: Mapping[str, Any]) -> None:
     thin = bool(options.get("thin") or options.get("skip_merge"))
     run = dataclasses.replace(run_options(options), packages=())
     backend, layout = (None, FLAT) if thin or not options["sync"] else _mirror(options)
-    report = autogen(
-        Request(
-            options["specfile"],
-            options["kitfile"],
-            run,
-            tuple(options["pkg"]),
-            options["download_dir"],
-            thin=thin,
-            force=bool(options.get("force_merge_check")),
-            stop_on_error=options["stop_on_error"],
-            store=options["store"],
-            seed=options["seed"],
-            script_network=options["script_network"],
-            backend=backend,
-            layout=layout,
-        ),
-        say=run.say,
+    request = Request(
+        options["specfile"],
+        options["kitfile"],
+        run,
+        tuple(options["pkg"]),
+        options["download_dir"],
+        thin=thin,
+        force=bool(options.get("force_merge_check")),
+        stop_on_error=options["stop_on_error"],
+        store=options["store"],
+        seed=options["seed"],
+        script_network=options["script_network"],
+        backend=backend,
+        layout=layout,
     )
+    with failure_told(options):
+        report = autogen(request, say=run.say)
+    if not thin:
+        report.problems += notify(options, report.news)
     show(report, options)
     raise SystemExit(1 if report.failed else 0)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.kit_options import FILE, FOLDER, as_json, with_options
+from farm.cli.kit_options import FILE, FOLDER, as_json, failure_told, notify, with_options
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:
@@ -60,8 +60,11 @@ def merge_by_foundations(file: Path, run: RunOptions, options: Mapping[str, Any]
     read, release = _read(file, options["release"], options["overlay_url"], options["kit_url"])
     sets = options["package_sets"] or file.parent / "package-sets"
     wish = Wish(read, release, sets, options["fixups"] or file.parent, tuple(options["kits"]))
-    made = merge_release(wish, run)
+    with failure_told(options):
+        made = merge_release(wish, run)
     failed = any(one.report.failed for one in made)
+    if made:
+        made[0].report.problems += notify(options, [line for one in made for line in one.report.news()])
     if options["json"]:
         print_json({"release": release.name, "kits": [_document(one, options) for one in made],
                     "problems": [p.to_json() for p in read.problems]})  # fmt: skip

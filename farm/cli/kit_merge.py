@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli.kit_foundations import foundations_options
-from farm.cli.kit_options import FILE, KitCommand, bot, bot_run, run_options
+from farm.cli.kit_options import FILE, KitCommand, bot, bot_run, failure_told, notify, run_options
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:
@@ -41,7 +41,9 @@ def merge(specfile: Path | None, foundations: Path | None, summary_file: Path | 
     from farm.kit.specfile import read_kit_spec
 
     pins = tuple(sorted(read_summary(summary_file).items())) if summary_file else ()
-    show_report(run_merge(read_kit_spec(specfile), run_options(options, pins=pins)), options)
+    with failure_told(options):
+        report = run_merge(read_kit_spec(specfile), run_options(options, pins=pins))
+    show_report(report, options)
 
 
 @click.command(cls=KitCommand)
@@ -55,11 +57,14 @@ def clean(specfile: Path, skip_masked: bool, **options: Any) -> None:
     from farm.kit.run import run_clean
     from farm.kit.specfile import read_kit_spec
 
-    show_report(run_clean(read_kit_spec(specfile), run_options(options, skip_masked=skip_masked)), options)
+    with failure_told(options):
+        report = run_clean(read_kit_spec(specfile), run_options(options, skip_masked=skip_masked))
+    show_report(report, options)
 
 
 def show_report(report: Report, options: dict[str, Any]) -> None:
     """Problems on standard error, then what became of each unit; ends the command with its status."""
+    report.problems += notify(options, report.news())
     if options["json"]:
         print_json({**report.to_json(), **({"diff": report.diff} if options.get("dry_run") else {})})
     else:

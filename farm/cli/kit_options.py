@@ -3,18 +3,23 @@
 
 from __future__ import annotations
 
+import contextlib
+import dataclasses
 import functools
-from collections.abc import Callable, Mapping
+import os
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
 import click
 
 from farm.cli.session import settings_of
+from farm.cli.show import print_problems
 
 if TYPE_CHECKING:
     from farm.kit.run import RunOptions
     from farm.kit.tokens import Servers
+    from farm.spec.problem import Problem
 
 Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
@@ -61,6 +66,10 @@ forge = with_options(
     click.option("--forge", type=click.Choice(("github", "gitlab", "forgejo")), help="What the target is on."),
     click.option("--forge-api", metavar="URL", default="", help="Where its API is."),
 )
+notify_option = click.option(
+    "--notify-discord-url", metavar="URL", default="",
+    help="Tell this webhook what was pushed and what failed (better: MARKDEVKIT_DISCORD_URL, or …_URL_FILE).",
+)  # fmt: skip
 store = click.option("--store", type=FOLDER, help="The store: what was found out of ebuilds is remembered there.")
 as_json = click.option("--json", is_flag=True, help="Print plain data.")
 bot_run = with_options(
@@ -75,6 +84,7 @@ bot_run = with_options(
     click.option("--verbose", is_flag=True, help="Say what is being done."),
     signature,
     forge,
+    notify_option,
     store,
     as_json,
 )
@@ -89,6 +99,37 @@ def servers_of(options: Mapping[str, Any]) -> Servers:
 
     given = click.get_current_context().obj or {}
     return read_servers(given.get("config"), kind=options.get("forge"), api=options.get("forge_api") or "")
+
+
+def notify(options: Mapping[str, Any], lines: Iterable[str]) -> list[Problem]:
+    """Tells the webhooks of a run that pushed, or tried to. Warnings about those that could not be told."""
+    from farm.cli.markconfig import read_config
+    from farm.kit.notify import hooks_of, tell
+    from farm.spec.problem import FarmError
+
+    if not options["push"] or options["dry_run"]:
+        return []
+    given = click.get_current_context().obj or {}
+    config: dict[str, Any] = {}
+    wrong: list[Problem] = []
+    try:
+        config = read_config(given.get("config"))
+    except FarmError as failure:
+        wrong = [dataclasses.replace(problem, severity="warning") for problem in failure.problems]
+    hooks, problems = hooks_of(config, os.environ, options["notify_discord_url"])
+    return [*wrong, *problems, *tell(hooks, lines)]
+
+
+@contextlib.contextmanager
+def failure_told(options: Mapping[str, Any]) -> Iterator[None]:
+    """Webhooks are told of what made a whole run impossible, too."""
+    from farm.spec.problem import FarmError
+
+    try:
+        yield
+    except FarmError as failure:
+        print_problems(notify(options, [f"[{problem.code}] {problem.message}" for problem in failure.problems]))
+        raise
 
 
 def author_of(options: Mapping[str, Any]) -> Any:

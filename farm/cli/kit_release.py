@@ -8,7 +8,20 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.kit_options import KitCommand, author_of, servers_of, signature, specfile, with_options, work
+from farm.cli.kit_foundations import release_option
+from farm.cli.kit_options import (
+    FILE,
+    KitCommand,
+    author_of,
+    failure_told,
+    notify,
+    notify_option,
+    servers_of,
+    signature,
+    specfile,
+    with_options,
+    work,
+)
 from farm.cli.kit_options import as_json as json_option
 from farm.cli.show import plural, print_json, print_problems, table
 
@@ -22,18 +35,24 @@ _options = with_options(
     click.option("--dry-run", "-n", is_flag=True, help="Change nothing, and show the difference."),
     click.option("--verbose", is_flag=True, help="Taken for the sake of scripts."),
     signature,
+    notify_option,
     json_option,
 )
 
 
 @click.command("bump-release", cls=KitCommand)
 @_options
-def bump_release(specfile: Path, **options: Any) -> None:
+@click.option("--foundations", type=FILE, metavar="FILE", help="Stability and type of kits are what this file says.")
+@release_option
+def bump_release(specfile: Path, foundations: Path | None, release: str | None, **options: Any) -> None:
     """Pin the present commit of every kit's branch in the meta-repo. Nothing is committed when nothing changed."""
+    from farm.kit.foundations.info import ratings_of
     from farm.kit.release.run import bump_release as bump
     from farm.kit.specfile import read_release_spec
 
-    _show(bump(read_release_spec(specfile), _release_options(options)), options)
+    with failure_told(options):
+        done = bump(read_release_spec(specfile), _release_options(options), ratings_of(foundations, release))
+    _show(done, options)
 
 
 @click.command("revert-release", cls=KitCommand)
@@ -44,7 +63,9 @@ def revert_release(specfile: Path, pin: str, **options: Any) -> None:
     from farm.kit.release.run import revert_release as revert
     from farm.kit.specfile import read_release_spec
 
-    _show(revert(read_release_spec(specfile), _release_options(options), to=pin), options)
+    with failure_told(options):
+        done = revert(read_release_spec(specfile), _release_options(options), to=pin)
+    _show(done, options)
 
 
 def _release_options(options: dict[str, Any]) -> ReleaseOptions:
@@ -63,6 +84,8 @@ def _release_options(options: dict[str, Any]) -> ReleaseOptions:
 
 
 def _show(done: Released, options: dict[str, Any]) -> None:
+    problems = notify(options, done.news())
+    print_problems(problems)
     if options["json"]:
         print_json({**done.to_json(), **({"diff": done.diff} if options["dry_run"] else {})})
         return

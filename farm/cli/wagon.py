@@ -35,10 +35,12 @@ _making = (
     click.option("--type", type=click.Choice(("http", "disk", "docker")), help="How clients reach it."),
     click.option("--priority", type=int, help="Lower goes first."),
     click.option("--platform", metavar="P", help="What all packages are for (default: what they say)."),
-    click.option("--tree-compression", type=click.Choice(("none", "gzip", "zstd")), help="Default: zstd."),
+    click.option(
+        "--tree-compression", type=click.Choice(("none", "gzip", "zstd")), help="Default: as it is, else zstd."
+    ),
     click.option("--tree-filename", metavar="NAME", help="A further name for the tree, for scripts that expect one."),
-    click.option("--with-compilertree", is_flag=True, help="Publish the spec trees, too."),
-    click.option("--legacy", is_flag=True, help="Readable by clients that only know the old layout, too."),
+    click.option("--with-compilertree/--without-compilertree", default=None, help="Publish the spec trees, too."),
+    click.option("--legacy/--no-legacy", default=None, help="Readable by clients that only know the old layout, too."),
     click.option("--reset-revision", is_flag=True, help="Begin at revision 1."),
     click.option("--keep", type=click.IntRange(1), default=5, show_default=True, help="How many revisions stay."),
     click.option("--bump-changed", is_flag=True, help="Give packages with other bytes than before the next version."),
@@ -164,14 +166,14 @@ def secret_key(name: str | None) -> SecretKey | None:
     return Keyring.of_user().secret(name, lambda: click.prompt("Password", hide_input=True, err=True))
 
 
-def tree_compression(compression: str | None, filename: str | None) -> str:
-    """The compression of the tree: what was asked for, else what a name that was asked for tells, else zstd."""
+def tree_compression(compression: str | None, filename: str | None) -> str | None:
+    """The compression of the tree: what was asked for, else what a name that was asked for tells; None: neither."""
     from farm.wagon.metadata import compression_of
 
     named = compression_of(filename) if filename else None
     if compression and named and named != compression:
         raise click.UsageError(f"--tree-filename {filename} tells of compression {named}, not {compression}")
-    return compression or named or "zstd"
+    return compression or named
 
 
 def _make(options: dict[str, Any], *, inherit: bool) -> None:

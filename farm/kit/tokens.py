@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Tokens for git servers and forges: of the environment, or of mark-devkit's configuration file. Never shown.
 
-Environment: ``GITHUB_TOKEN``, ``GITLAB_TOKEN``, ``FORGEJO_TOKEN`` (or ``GITEA_TOKEN``) for servers of that kind.
-Configuration: ``authentication.<host>.{token,username,password,url,api_version}``.
+Environment: ``GITHUB_TOKEN``, ``GITLAB_TOKEN``, ``FORGEJO_TOKEN`` (or ``GITEA_TOKEN``) for servers of that kind, and
+``FARM_TOKEN_<HOST>`` or ``FARM_TOKEN_FILE_<HOST>`` for one server (`host_variable`). Configuration:
+``authentication.<host>.{token,token_env,token_file,username,password,url,api_version}``.
 """
 
 from __future__ import annotations
@@ -10,14 +11,14 @@ from __future__ import annotations
 import dataclasses
 import os
 import urllib.parse
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from farm.kit.git import Credentials
 from farm.spec.document import open_source
 from farm.spec.problem import FarmError, Place, Problem
-from farm.spec.yamltext import TEXT, parse
+from farm.spec.yamltext import TEXT, Parsed, parse
 
 ForgeKind = Literal["github", "gitlab", "forgejo"]
 _VARIABLES: dict[ForgeKind, tuple[str, ...]] = {
@@ -26,7 +27,7 @@ _VARIABLES: dict[ForgeKind, tuple[str, ...]] = {
     "forgejo": ("FORGEJO_TOKEN", "GITEA_TOKEN"),
 }
 _WELL_KNOWN: dict[ForgeKind, str] = {"github": "github.com", "gitlab": "gitlab.com", "forgejo": "codeberg.org"}
-_SHAPE: Any = {"authentication": {"*": dict.fromkeys(("token", "username", "password", "url", "kind"), TEXT)}}
+_SHAPE: Any = {"authentication": {"*": {"*": TEXT}}}
 CONFIG_NAME = "mark-devkit.yml"
 
 
@@ -60,7 +61,8 @@ class Servers:
         written = self.configured.get(host, self.configured.get(host.partition(":")[0], {}))
         mine = host == self.target
         kind = (self.kind if mine else None) or _kind(written.get("kind", ""), host)
-        token = written.get("token") or written.get("password") or self._token(kind, host)
+        token = written.get("token") or written.get("password") or host_token(host, self.environ)
+        token = token or self._token(kind, host)
         user = written.get("username") or "oauth2"
         api = (self.api if mine else "") or written.get("url", "")
         return Server(host, kind, Credentials(user, token), api)
@@ -96,7 +98,52 @@ def read_servers(config: Path | None, *, kind: ForgeKind | None = None, api: str
     if errors:
         raise FarmError(errors)
     hosts = {host: {k: str(v) for k, v in value.items() if v is not None} for host, value in written.items()}
+    problems = [*_resolve_tokens(hosts, file.absolute().parent, parsed)]
+    if problems:
+        raise FarmError(problems)
     return Servers(hosts, kind, api)
+
+
+def _resolve_tokens(hosts: Mapping[str, dict[str, str]], folder: Path, parsed: Parsed) -> Iterator[Problem]:
+    """Puts what ``token_env`` and ``token_file`` lead to where ``token`` would be. Gives what is wrong."""
+    for host, entry in hosts.items():
+        name, file = entry.get("token_env", ""), entry.get("token_file", "")
+        place = parsed.place(("authentication", host))
+        if name and not os.environ.get(name):
+            yield Problem("no-token", f"{host}: the variable {name} is not set", place, f"set it, or remove {name!r}")
+        elif name:
+            entry["token"] = os.environ[name]
+        elif file:
+            token = _read_token(folder / Path(file).expanduser())
+            entry["token"] = token
+            if not token:
+                yield Problem("no-token", f"{host}: no token can be read from {file}", place, "the token's line alone")
+
+
+def _read_token(file: Path) -> str:
+    """The first line of a file; empty when there is none, or it cannot be read."""
+    try:
+        with file.open(encoding="utf-8") as stream:
+            return stream.readline(4096).strip()
+    except (OSError, UnicodeDecodeError):
+        return ""
+
+
+def host_variable(host: str) -> str:
+    """``GIT_EXAMPLE_ORG`` for ``git.example.org``: ``.`` is ``_``, ``-`` is ``__``, the port's colon ``_PORT_``.
+
+    No two hosts have the same, so that nobody gets another one's token by a name that looks alike.
+    """
+    return host.upper().replace("-", "__").replace(".", "_").replace(":", "_PORT_")
+
+
+def host_token(host: str, environ: Mapping[str, str]) -> str:
+    """The token that the environment has for this very host; empty without one."""
+    name = host_variable(host)
+    if token := environ.get(f"FARM_TOKEN_{name}"):
+        return token
+    file = environ.get(f"FARM_TOKEN_FILE_{name}")
+    return _read_token(Path(file)) if host and file else ""
 
 
 def host_of(url: str) -> str:

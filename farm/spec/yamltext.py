@@ -29,6 +29,9 @@ TEXT = "text"
 dictionary (shape of each key, ``*`` for all others)."""
 VERSION = "version"
 """As `TEXT`, and remembered in ``Parsed.unquoted`` when plain YAML would have made it a number or boolean."""
+CORE = "core"
+"""Shape of values, however deep, in which only ``true`` and ``false`` are booleans, and ``n`` or ``yes`` are text, as
+Go's yaml.v3 reads what has no type of its own."""
 
 Shape = str | list[Any] | dict[str, Any] | None
 Where = Callable[[int, int], Place]
@@ -211,10 +214,10 @@ class _Maker:
         self._enter(node)
         data: Any
         if type(node) is yaml.SequenceNode:
-            inner = shape[0] if type(shape) is list else None
+            inner = shape[0] if type(shape) is list else _below(shape)
             data = [self.make(child, inner) for child in node.value]
         else:
-            data = self._mapping(node, shape if type(shape) is dict else {})
+            data = self._mapping(node, shape if type(shape) is dict else {"*": _below(shape)})
         self.trail.pop()
         return data
 
@@ -237,6 +240,8 @@ class _Maker:
                 raise _Refused("bad-yaml", "a character of number 0", node.start_mark, "remove it: no program takes it")
             return text
         data = scalar(text)
+        if shape is CORE and data.__class__ is bool and text.lower() not in ("true", "false"):
+            return text
         if data.__class__ is str or data is None or (shape is not TEXT and shape is not VERSION):
             return data
         if shape is VERSION:
@@ -269,6 +274,11 @@ class _Maker:
         hint = f"it is already in line {where(first.start_mark.line + 1, 1).line}; remove one of them"
         place = where(second.start_mark.line + 1, second.start_mark.column + 1)
         self.parsed.problems.append(Problem("duplicate-key", f"key {key!r} is there twice", place, hint))
+
+
+def _below(shape: Shape) -> Shape:
+    """The shape of what is in a value that a shape stands for as a whole."""
+    return CORE if shape is CORE else None
 
 
 def _child(node: yaml.Node | None, step: str | int) -> tuple[yaml.Node, yaml.Node] | None:

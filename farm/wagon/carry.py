@@ -18,9 +18,7 @@ _PROVENANCE = ".provenance.json"
 
 
 class Carried:
-    """The packages of a wagon's last revision, and in what form it has them: the compression of its tree, whether
-    there is a ``compilertree`` and the ``legacy`` layout. FarmError ``no-wagon``, and those of `read_index`.
-    """
+    """The packages of a wagon's last revision. FarmError ``no-wagon``, and those of `read_index`."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder.absolute()
@@ -28,10 +26,6 @@ class Carried:
         if current is None:
             hint = "make one with `farm wagon create`, or name a folder that has a repository.yaml"
             raise error("no-wagon", f"no wagon in {folder}", hint=hint)
-        files = current.repo_files
-        self.compression = files["treev2"].compression if "treev2" in files else "zstd"
-        self.compilertree = "compilertree" in files
-        self.legacy = "meta" in files
         self._index = read_index(current, WagonFolder(folder).open_file)
 
     def specs(self) -> dict[PackageId, str | None]:

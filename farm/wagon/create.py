@@ -16,6 +16,7 @@ from farm.store.gc import sync
 from farm.store.signature import SecretKey, sign
 from farm.wagon.digests import Digests
 from farm.wagon.edition import Edition, Offer
+from farm.wagon.form import form_of
 from farm.wagon.inputs import Collected, collect
 from farm.wagon.placing import copy_file, write_file
 from farm.wagon.platforms import named_for, platform_of
@@ -31,12 +32,12 @@ KEEP = 5
 class Request:
     """What wagon is wanted. ``tree``: its packages; ``packages``: the folder of their tarballs; ``output``: the wagon.
 
-    None of ``name``, ``description``, ``urls``, ``type`` and ``priority``: what the wagon has had if ``inherit``, else
-    a default. ``platform``: None for what the wagon has had, else what its packages say; the name tells it, too.
-    ``tree_filename``: a further name for the tree's tarball, for old scripts. ``keep``: the last so many
-    revisions stay. ``bump_changed``: a package with other bytes than before gets the next version. ``key`` signs;
-    ``unsigned`` allows a signed wagon to lose its signature. ``epoch``: what ``last_update`` says. ``cache``: where
-    digests are remembered.
+    None of ``name``, ``description``, ``urls``, ``type``, ``priority``, ``tree_compression``, ``compilertree`` and
+    ``legacy``: what the wagon has had if ``inherit``, else a default. ``platform``: None for what the wagon has had,
+    else what its packages say; the name tells it, too. ``tree_filename``: a further name for the tree's tarball, for
+    old scripts. ``keep``: the last so many revisions stay. ``bump_changed``: a package with other bytes than before
+    gets the next version. ``key`` signs; ``unsigned`` allows a signed wagon to lose its signature. ``epoch``: what
+    ``last_update`` says. ``cache``: where digests are remembered.
     """
 
     tree: Tree
@@ -49,10 +50,10 @@ class Request:
     priority: int | None = None
     platform: str | None = None
     inherit: bool = False
-    tree_compression: str = "zstd"
+    tree_compression: str | None = None
     tree_filename: str | None = None
-    compilertree: bool = False
-    legacy: bool = False
+    compilertree: bool | None = None
+    legacy: bool | None = None
     reset_revision: bool = False
     keep: int = KEEP
     bump_changed: bool = False
@@ -165,18 +166,20 @@ class _Creation:
     def _files(self, offers: list[Offer]) -> Iterator[tuple[str, RepoFile]]:
         from farm.wagon.treecontent import write_compilertree, write_index, write_tree
 
-        compression = self.request.tree_compression
-        with TarFile(self.folder.path, compression) as tar:
+        request = self.request
+        had = form_of(self.before if request.inherit else None)
+        form = had.changed(request.tree_compression, request.compilertree, request.legacy)
+        with TarFile(self.folder.path, form.compression) as tar:
             write_tree(tar, offers)
             tree = tar.finish("tree")
         yield "treev2", tree
-        if self.request.compilertree:
+        if form.compilertree:
             with TarFile(self.folder.path, "zstd") as tar:
-                write_compilertree(tar, self.request.tree.roots)
+                write_compilertree(tar, request.tree.roots)
                 yield "compilertree", tar.finish("compilertree")
-        if self.request.legacy:
+        if form.legacy:
             yield "tree", tree
-            with TarFile(self.folder.path, compression) as tar:
+            with TarFile(self.folder.path, form.compression) as tar:
                 write_index(tar, offers)
                 yield "meta", tar.finish("repository", ".meta.yaml")
 

@@ -12,6 +12,7 @@ import pathlib
 import signal
 import subprocess
 import sys
+import threading
 from typing import Any
 
 import farm.bump.journal as journal
@@ -19,6 +20,7 @@ from farm.cli.main import main
 
 NUMBER, WHEN = int(sys.argv[1]), sys.argv[2]
 COUNT: list[str] | None = None
+LOCK = threading.Lock()
 
 
 def counted(original: Any, name: str) -> Any:
@@ -27,8 +29,9 @@ def counted(original: Any, name: str) -> Any:
     def step(*words: Any, **named: Any) -> Any:
         if COUNT is None:
             return original(*words, **named)
-        COUNT.append(name)
-        last = len(COUNT) == NUMBER
+        with LOCK:  # some steps are done by several threads
+            COUNT.append(name)
+            last = len(COUNT) == NUMBER
         if last and WHEN == "before":
             os.kill(os.getpid(), signal.SIGKILL)
         made = original(*words, **named)

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 from farm_command import Farm, Ran
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="builds in the sandbox as root")
@@ -106,6 +107,29 @@ def test_from_build_to_rollback(farm: Farm, built: Path, tmp_path: Path) -> None
     assert call(farm, "wagon", "diff", f"{wagon}@1", wagon).out == "no difference\n"
     assert "no revision" in call(farm, "wagon", "prune", wagon, "--dry-run").out
     assert "3 (kept: 1, 2, 3)" in call(farm, "wagon", "show", wagon).out
+
+
+def test_a_bump_keeps_the_form_of_the_wagon(farm: Farm, built: Path, tmp_path: Path) -> None:
+    wagon = str(tmp_path / "wagon")
+    words = ("--packages", str(built), "-o", wagon, "--json")
+    form = ("--legacy", "--with-compilertree", "--tree-compression", "gzip")
+    assert call(farm, "wagon", "create", "--name", "test", *form, *words).status == 0
+    same = call(farm, "wagon", "bump", *words).json()
+    assert (same["changed"], same["revision"]) == (False, 1)
+    farm.package("app/app", APP, description="An application")
+
+    def files() -> dict[str, str]:
+        repository = yaml.safe_load(Path(wagon, "repository.yaml").read_text())
+        return {key: file["compressiontype"] for key, file in repository["repo_files"].items()}
+
+    before = files()
+    assert before == {"treev2": "gzip", "tree": "gzip", "meta": "gzip", "compilertree": "zstd"}
+    assert call(farm, "wagon", "bump", *words).json()["revision"] == 2
+    assert files() == before
+    without = ("--no-legacy", "--without-compilertree", "--tree-compression", "zstd")
+    assert call(farm, "wagon", "bump", *without, *words).json()["revision"] == 3
+    assert files() == {"treev2": "zstd"}
+    assert call(farm, "wagon", "verify", wagon).status == 0
 
 
 def test_signing(farm: Farm, built: Path, tmp_path: Path) -> None:

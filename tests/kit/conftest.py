@@ -13,8 +13,9 @@ import pytest
 sys.path.insert(0, str(Path(__file__).parent))
 
 from forge_server import ForgeServer
-from git_server import GitServer, serving
+from git_server import GitServer
 from kit_command import World
+from served import served
 
 
 @pytest.fixture
@@ -31,7 +32,7 @@ def world(tmp_path: Path, forge_kind: str) -> Iterator[World]:
         (tmp_path / "work").mkdir()
         git = GitServer(tmp_path / "git")
         forge = ForgeServer(forge_kind, git, "macaroni", "app-kit")
-        stack.enter_context(serving(git))
-        stack.enter_context(serving(forge))
+        stack.enter_context(served(git))
+        stack.enter_context(served(forge))
         yield World(tmp_path / "work", git, forge)
         assert forge.faults == []

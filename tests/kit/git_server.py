@@ -4,13 +4,11 @@
 from __future__ import annotations
 
 import base64
-import contextlib
 import gzip
 import http.server
 import os
 import subprocess
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -145,16 +143,3 @@ class _Handler(http.server.BaseHTTPRequestHandler):
         self.send_header("Content-Length", str(len(content)))
         self.end_headers()
         self.wfile.write(content)
-
-
-@contextlib.contextmanager
-def serving(server: http.server.ThreadingHTTPServer) -> Iterator[None]:
-    """Runs a server for the time of a block."""
-    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.02})
-    thread.start()
-    try:
-        yield
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()

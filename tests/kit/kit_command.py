@@ -16,19 +16,14 @@ from unittest import mock
 
 from forge_server import ForgeServer
 from git_server import TOKEN, GitServer
+from ran import Ran
 
 
-@dataclasses.dataclass
-class Ran:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        """Its standard output as one document."""
-        return json.loads(self.out)
+def merge_spec(*atoms: str, more: str = "") -> str:
+    """A specification that takes packages of core-kit's ``testing`` into app-kit's ``mark-xl``."""
+    head = "sources:\n- {name: core-kit, url: URL(core-kit), branch: testing}\ntarget:\n  name: app-kit\n"
+    listed = "".join(f"  - {atom if atom.startswith('{') else f'pkg: {atom}'}\n" for atom in atoms)
+    return f"{head}  url: URL(app-kit)\n  branch: mark-xl\n{more}  atoms:\n{listed}"
 
 
 @dataclasses.dataclass

@@ -37,6 +37,7 @@ class Tree:
 
     def __init__(self, *, cached: bool = True) -> None:
         self.files: dict[str, bytes | None] = {}
+        self.modes: dict[str, str] = {}
         self.cached = cached
         self.lines: dict[str, set[str]] = {}
 
@@ -63,7 +64,11 @@ class Tree:
             if content is None:
                 stream.append(f"D {path}\n".encode())
             else:
-                stream.append(f"M 100644 inline {path}\ndata {len(content)}\n".encode() + content + b"\n")
+                stream.append(
+                    f"M {self.modes.get(path, '100644')} inline {path}\ndata {len(content)}\n".encode()
+                    + content
+                    + b"\n"
+                )
         git(repository, "fast-import", "--quiet", stdin=b"".join(stream))
         self.files = {}
         return git(repository, "rev-parse", branch)

@@ -11,9 +11,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from kit_command import World
+from kit_command import World, merge_spec
 from kit_tree import Tree, files_of
-from test_pulls import SPEC, states
+from test_pulls import states
 
 PACKAGES = 6
 
@@ -27,8 +27,7 @@ def spec(world: World) -> Path:
     for number in range(PACKAGES):
         tree.add(f"dev-libs/p{number}", "1.0")
     tree.commit(core, "testing")
-    atoms = "".join(f"  - pkg: dev-libs/p{number}\n" for number in range(PACKAGES))
-    return world.spec("app.yml", SPEC.split("  atoms:\n")[0] + "  atoms:\n" + atoms)
+    return world.spec("app.yml", merge_spec(*(f"dev-libs/p{number}" for number in range(PACKAGES))))
 
 
 def test_the_network_is_cut_in_the_clone(world: World, spec: Path) -> None:

@@ -8,21 +8,10 @@ from pathlib import Path
 
 import pytest
 from git_server import git
-from kit_command import World
+from kit_command import World, merge_spec
 from kit_tree import Tree, ebuild
 
-SPEC = """\
-sources:
-- {name: core-kit, url: URL(core-kit), branch: testing}
-target:
-  name: app-kit
-  url: URL(app-kit)
-  branch: mark-xl
-  atoms:
-  - pkg: dev-libs/one
-  - pkg: dev-libs/two
-  - pkg: dev-libs/missing
-"""
+SPEC = merge_spec("dev-libs/one", "dev-libs/two", "dev-libs/missing")
 
 AUTOGEN = """\
 mine:

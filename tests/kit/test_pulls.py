@@ -6,22 +6,11 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from git_server import git
-from kit_command import World
+from git_server import TOKEN, git
+from kit_command import World, merge_spec
 from kit_tree import Tree, read, subjects
 
-SPEC = """\
-sources:
-- {name: core-kit, url: URL(core-kit), branch: testing}
-target:
-  name: app-kit
-  url: URL(app-kit)
-  branch: mark-xl
-  atoms:
-  - pkg: dev-libs/one
-  - pkg: dev-libs/two
-    max_versions: 1
-"""
+SPEC = merge_spec("dev-libs/one", "{pkg: dev-libs/two, max_versions: 1}")
 BUMP = "merge/mark-xl/bump-dev-libs_"
 
 
@@ -168,10 +157,41 @@ def test_no_token_stops_before_any_work(world: World, spec: Path) -> None:
 
 
 def test_the_token_goes_to_the_target_only(world: World, spec: Path) -> None:
-    from git_server import GitServer, serving
+    from git_server import GitServer
+    from served import served
 
     other = GitServer(world.git.root)
-    with serving(other):
+    with served(other):
         spec.write_text(spec.read_text().replace(world.url("core-kit"), f"{other.url}/macaroni/core-kit.git"))
         ran, _ = world.kit_run("merge", spec, "--push")
     assert ran.status == 0 and other.requests and not other.users
+
+
+@pytest.mark.parametrize("way", ["variable", "file", "token_env", "token_file"])
+def test_the_token_of_a_forge_of_ones_own(world: World, spec: Path, way: str) -> None:
+    from farm.kit.tokens import host_variable
+
+    host = world.git.url.partition("://")[2]
+    secret = world.spec("secret/token", TOKEN + "\nnot the token\n")
+    env = {"GITHUB_TOKEN": "", "OWN": TOKEN if way == "token_env" else ""}
+    if way in ("variable", "file"):
+        name = host_variable(host)
+        env |= {f"FARM_TOKEN_{name}": TOKEN} if way == "variable" else {f"FARM_TOKEN_FILE_{name}": str(secret)}
+    else:
+        value = "OWN" if way == "token_env" else "secret/token"
+        world.spec("mark-devkit.yml", f"authentication:\n  '{host}': {{{way}: {value}}}\n")
+    ran, report = world.kit_run("merge", spec, "--push", "--pr", **env)
+    assert (ran.status, set(states(report).values())) == (0, {"opened"}), ran.err
+
+
+def test_a_token_that_is_not_there(world: World, spec: Path) -> None:
+    world.spec("mark-devkit.yml", "authentication:\n  a.example: {token_env: NONE}\n  b.example: {token_file: none}\n")
+    ran, _ = world.kit_run("merge", spec)
+    assert ran.status == 1 and ran.err.count("[no-token]") == 2 and "mark-devkit.yml:2" in ran.err
+
+
+def test_no_two_hosts_have_the_same_variable() -> None:
+    from farm.kit.tokens import host_variable
+
+    hosts = ["git.example.org", "git-example.org", "git.example-org", "git.example.org:8080", "git--example.org"]
+    assert len({host_variable(host) for host in hosts}) == len(hosts)

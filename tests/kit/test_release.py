@@ -150,3 +150,38 @@ def test_somebody_else_pushes_meanwhile(world: World, spec: Path) -> None:
     assert ran.status == 1 and "[push-refused]" in ran.err
     assert bump(world, spec)["changed"] is True
     assert "Bump kits updates" in subjects(world.kit("meta-repo"), "mark-xl")[-1]
+
+
+FOUNDATIONS = """\
+overlays: [gentoo]
+source-defs:
+  - current: [{repo: gentoo}]
+metadata:
+  - rel: {version: 12, required: [{ego: '2.8.0'}]}
+kit-groups:
+  defaults: {source: current, branch: mark-xl}
+  releases:
+    - rel:
+        - core-kit: {stability: near-prime}
+        - a-kit: {kind: independent, stability: deprecated}
+"""
+
+
+def test_stability_by_foundations(world: World) -> None:
+    for kit in ("core-kit", "a-kit"):
+        tree = Tree()
+        tree.add("dev-libs/one", "1.0")
+        tree.commit(world.create(kit), "mark-xl")
+    world.create("meta-repo")
+    file = world.spec("release.yml", SPEC)
+    words = ("kit", "bump-release", "--specfile", file, "--push", "--json")
+    assert world.call(*words).status == 0
+    assert world.call(*words, "--foundations", world.spec("f.yaml", FOUNDATIONS)).json()["changed"] is True
+    info = json.loads(read(world.kit("meta-repo"), "mark-xl", "metadata/kit-info.json"))
+    assert info["kit_settings"] == {"a-kit": {"stability": {"mark-xl": "deprecated"}, "type": "indy"},
+                                    "core-kit": {"stability": {"mark-xl": "near-prime"}, "type": "auto"}}  # fmt: skip
+    assert info["release_defs"] == {"core-kit": ["mark-xl"]} and info["kit_order"] == ["core-kit", "a-kit"]
+    assert info["release_info"] == {"required": [{"ego": "2.8.0"}], "version": 12}
+    again = world.call(*words, "--foundations", "f.yaml", "--release", "rel").json()
+    assert again["changed"] is False
+    assert "[unknown-release]" in world.call(*words, "--foundations", "f.yaml", "--release", "none").err

@@ -6,21 +6,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
-from kit_command import World
+from kit_command import World, merge_spec
 from kit_tree import Tree, files_of, subjects
 
 PACKAGES, VERSIONS = 250, 4
 
-SPEC = """\
-sources:
-- {name: core-kit, url: URL(core-kit), branch: testing}
-target:
-  name: app-kit
-  url: URL(app-kit)
-  branch: mark-xl
-  atoms_defaults: {max_versions: 2}
-  atoms:
-"""
+DEFAULTS = "  atoms_defaults: {max_versions: 2}\n"
 RELEASE = """\
 release:
   sources:
@@ -47,7 +38,7 @@ def generate(world: World, *, cached: bool) -> Path:
         tree.commit(core, "testing", f"version {version}", 1_700_000_000 + version)
     mine.commit(app, "mark-xl")
     world.create("meta-repo")
-    return world.spec("app.yml", SPEC + "".join(f"  - pkg: {name(n)}\n" for n in range(PACKAGES)))
+    return world.spec("app.yml", merge_spec(*map(name, range(PACKAGES)), more=DEFAULTS))
 
 
 def everything(world: World, spec: Path) -> None:

@@ -9,7 +9,7 @@ import os
 from collections.abc import Mapping
 from urllib.parse import urlsplit
 
-from farm.kit.tokens import Servers
+from farm.kit.tokens import Servers, host_token
 
 _TOKEN_VARIABLES = {"GITHUB_TOKEN": "api.github.com", "GITLAB_TOKEN": "gitlab.com", "FORGEJO_TOKEN": "codeberg.org"}
 _API_OF = {"github.com": "api.github.com"}
@@ -35,24 +35,30 @@ class Endpoints:
 
 
 class Tokens:
-    """Tokens by host (``host`` or ``host:port``). Shown as their hosts only."""
+    """Tokens by host (``host`` or ``host:port``), and those of ``environ`` for one host. Shown as their hosts only."""
 
-    def __init__(self, by_host: Mapping[str, str] | None = None) -> None:
+    def __init__(self, by_host: Mapping[str, str] | None = None, environ: Mapping[str, str] | None = None) -> None:
+        self._environ = environ or {}
         self._by_host = {host.lower(): token for host, token in (by_host or {}).items() if token}
 
     def __repr__(self) -> str:
-        return f"Tokens({', '.join(sorted(self._by_host))})"
+        return f"Tokens({', '.join(sorted(host for host, token in self._by_host.items() if token))})"
 
     def for_url(self, url: str) -> str | None:
         """The token for this address, if there is one and it would not go over the wire in the clear."""
         parts = urlsplit(url)
-        token = self._by_host.get(parts.netloc.lower()) or self._by_host.get((parts.hostname or "").lower())
+        token = next((token for host in (parts.netloc, parts.hostname or "") if (token := self._of(host.lower()))), "")
         safe = parts.scheme == "https" or _is_loopback(parts.hostname or "")
         return token if token and safe else None
 
+    def _of(self, host: str) -> str:
+        if host and host not in self._by_host:
+            self._by_host[host] = host_token(host, self._environ)
+        return self._by_host.get(host, "")
+
     def hide(self, text: str) -> str:
         """``text`` with every token in it struck out."""
-        for token in self._by_host.values():
+        for token in filter(None, list(self._by_host.values())):
             text = text.replace(token, "***")
         return text
 
@@ -61,7 +67,7 @@ def tokens_of(servers: Servers, environ: Mapping[str, str] | None = None) -> Tok
     """Tokens of mark-devkit's configuration (``authentication.HOST.token``), and of the environment.
 
     ``GITHUB_TOKEN``, ``GITLAB_TOKEN``, ``FORGEJO_TOKEN`` are for github.com (or ``FARM_GITHUB_API``), gitlab.com and
-    codeberg.org.
+    codeberg.org; ``FARM_TOKEN_HOST`` for any one server.
     """
     environ = os.environ if environ is None else environ
     found = {host: environ[name] for name, host in _TOKEN_VARIABLES.items() if environ.get(name)}
@@ -70,7 +76,7 @@ def tokens_of(servers: Servers, environ: Mapping[str, str] | None = None) -> Tok
     for host, entry in servers.configured.items():
         if token := entry.get("token") or entry.get("password"):
             found[host] = found[_API_OF.get(host, host)] = token
-    return Tokens(found)
+    return Tokens(found, environ)
 
 
 def _is_loopback(host: str) -> bool:

@@ -55,7 +55,8 @@ class Request:
 
 @dataclasses.dataclass
 class Report:
-    """What was done. ``written``: files of a thin run; ``notes``: lines about the merge and the mirror."""
+    """What was done. ``written``: files of a thin run; ``notes``: lines about the merge and the mirror; ``news``: about
+    what was pushed, and what failed."""
 
     outcomes: list[Outcome]
     warnings: tuple[Problem, ...] = ()
@@ -63,6 +64,7 @@ class Report:
     problems: list[Problem] = dataclasses.field(default_factory=list)
     notes: list[str] = dataclasses.field(default_factory=list)
     details: dict[str, Any] = dataclasses.field(default_factory=dict)
+    news: list[str] = dataclasses.field(default_factory=list)
 
     @property
     def failed(self) -> bool:

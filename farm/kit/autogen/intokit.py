@@ -48,6 +48,8 @@ def autogen_into_kit(request: Request, specification: Specification, spec: KitSp
     report = merging.report
     report.problems += delivery.problems
     report.notes += _notes(delivery)
+    failed = [problem for outcome in report.outcomes if outcome.status == "failed" for problem in outcome.problems]
+    report.news = [*(f"[{problem.package or problem.code}] {problem.message}" for problem in failed), *delivery.news()]
     if request.backend is None and request.downloads is None and any(made.distfiles for made in report.generated):
         report.notes.append("the distfiles are in the store; --mirror-dir or --download-dir puts them into a folder")
     report.details = {"merge": {**delivery.to_json(), "diff": delivery.diff}}

@@ -115,7 +115,7 @@ class Maker:
         written = render_text(atom.files_dir, values, "files_dir") or f"{atom.category}/{atom.name}/files"
         folder = self.specfile.parent / written
         if not folder.is_dir():
-            if atom.files_dir:
+            if atom.files_dir and "{{" not in atom.files_dir:  # a template stands for many packages: some have none
                 raise error("no-files", f"{atom.name}: there is no folder {folder}", place=atom.place)
             return {}
         return _read_folder(atom, folder)

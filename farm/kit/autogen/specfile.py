@@ -25,7 +25,7 @@ from farm.spec.finding import nearest
 from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.regex import compile_go
 from farm.spec.schema import explain, schema, valid
-from farm.spec.yamltext import TEXT, Parsed, parse
+from farm.spec.yamltext import CORE, TEXT, Parsed, parse
 
 EMULATED = (0, 32, 0)
 """The version of mark-devkit whose specifications are understood; ``markdevkit_min_version`` is held against it."""
@@ -35,7 +35,7 @@ _TEXTS = ("tarball", "template", "files_dir", "override_user_agent", "python_com
 _FORGE = dict.fromkeys(("user", "repo", "query", "match"), TEXT)
 _ATOM: dict[str, Any] = {
     **dict.fromkeys(_TEXTS, TEXT),
-    "vars": {"versions": [TEXT], "slot": TEXT, "eapi": TEXT},
+    "vars": {"versions": [TEXT], "slot": TEXT, "eapi": TEXT, "*": CORE},
     "extensions": [TEXT],
     "selector": [TEXT],
     "exclude": [TEXT],
@@ -269,7 +269,7 @@ def _regexes(atom: Atom) -> Iterator[tuple[str, str]]:
     yield from (("pydeps_ignore", regex) for regex in atom.python.deps_ignore)
     listing, json = atom.listing, atom.json
     written = {"dir.matcher": listing.matcher, "dir.exclude": listing.exclude, "json.exclude": json.exclude}
-    yield from ((key, regex) for key, regex in written.items() if regex)
+    yield from ((key, regex) for key, regex in written.items() if regex and "{{" not in regex)
     for transform in atom.transforms:
         if transform.kind == "regex" and "{{" not in transform.match:
             yield "transform.match", transform.match

@@ -55,6 +55,13 @@ class Report:
         """Whether anything was written anywhere."""
         return bool(self.closed) or any(d.state in ("committed", "pushed", "opened", "updated") for d in self.delivered)
 
+    def news(self) -> list[str]:
+        """What others want to hear of: what was pushed or asked for, and what failed; a line each."""
+        told = [d for d in self.delivered if d.state in ("pushed", "opened", "updated")]
+        done = [f"[{d.unit.subject}] {d.unit.title} {d.url}".rstrip() for d in told]
+        errors = [problem for problem in self.problems if problem.severity == "error"]
+        return [*done, *(f"[{problem.package or problem.code}] {problem.message}" for problem in errors)]
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
         return {

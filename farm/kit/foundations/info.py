@@ -3,9 +3,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 from farm.kit.foundations.model import NOKIT, Kit, Release
+from farm.kit.foundations.reading import read_foundations
+from farm.kit.foundations.resolve import release_of
+from farm.kit.release.documents import UNRATED, Ratings
 
 
 def kit_info(release: Release) -> dict[str, Any]:
@@ -30,6 +34,17 @@ def python_settings(release: Release) -> dict[str, dict[str, str | None]]:
         branch: {"primary": item.primary, "alternate": item.alternate or None, "mask": item.mask or None}
         for branch, item in sorted(release.python.items())
     }
+
+
+def ratings_of(file: Path | None, name: str | None) -> Ratings:
+    """What the foundations in ``file`` say of the kits of a release. FarmError as `read_foundations`, `release_of`."""
+    if file is None:
+        return UNRATED
+    read = read_foundations(file, overlay_url="https://example.invalid/{overlay}")  # where they are is not needed here
+    release = release_of(read, name)
+    types = {kit: settings["type"] for kit, settings in kit_info(release)["kit_settings"].items()}
+    stability: dict[tuple[str, str], str] = {(kit.name, kit.branch): kit.stability for kit in release.kits}
+    return Ratings(stability, types, release.version, release.required)
 
 
 def _settings(branches: list[Kit]) -> dict[str, Any]:

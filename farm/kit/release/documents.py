@@ -3,8 +3,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from farm.kit.model import ReleaseSpec, Source
@@ -13,15 +14,34 @@ EGO, VERSION = "2.7.2", 11
 """What mark-devkit writes into version.json: the ``ego`` that is needed, and the format's version."""
 
 KITS_FOLDER = "/var/git/meta-repo/kits"
-_INFO: dict[str, Any] = {"required": [{"ego": EGO}], "version": VERSION}
 _ESCAPED = {ord(char): f"\\u{ord(char):04x}" for char in "<>&\u2028\u2029"}
 
 
-def documents(spec: ReleaseSpec, commits: Mapping[str, str]) -> dict[str, bytes]:
+@dataclasses.dataclass(frozen=True, slots=True)
+class Ratings:
+    """What is known of kits: (kit, branch) → stability, kit → ``auto`` or ``indy``, and what version.json says.
+
+    A branch without a rating is ``prime``, a kit without a type ``auto``, as mark-devkit writes all of them.
+    """
+
+    stability: Mapping[tuple[str, str], str] = dataclasses.field(default_factory=dict)
+    types: Mapping[str, str] = dataclasses.field(default_factory=dict)
+    version: int = VERSION
+    required: Sequence[Mapping[str, str]] = ()
+
+    def info(self) -> dict[str, Any]:
+        """The content of version.json."""
+        return {"required": [dict(item) for item in self.required] or [{"ego": EGO}], "version": self.version}
+
+
+UNRATED = Ratings()
+
+
+def documents(spec: ReleaseSpec, commits: Mapping[str, str], ratings: Ratings = UNRATED) -> dict[str, bytes]:
     """Path → content of every file of a release. ``commits``: name of a kit → its commit."""
     made = {
-        "metadata/version.json": _json(_INFO, 2),
-        "metadata/kit-info.json": _json(kit_info(spec.sources), 2),
+        "metadata/version.json": _json(ratings.info(), 2),
+        "metadata/kit-info.json": _json(kit_info(spec.sources, ratings), 2),
         "metadata/kit-sha1.json": _json(kit_sha1(spec.sources, commits), 1),
         "repos.conf/default": f"[DEFAULT]\nmain-repo = {spec.main_kit}\n".encode(),
     }
@@ -30,14 +50,17 @@ def documents(spec: ReleaseSpec, commits: Mapping[str, str]) -> dict[str, bytes]
     return made
 
 
-def kit_info(sources: tuple[Source, ...]) -> dict[str, Any]:
-    """kit-info.json: kits in order, their stability and type, their branches."""
-    settings = {source.name: {"stability": {source.branch: "prime"}, "type": "auto"} for source in sources}
+def kit_info(sources: tuple[Source, ...], ratings: Ratings = UNRATED) -> dict[str, Any]:
+    """kit-info.json: kits in order, their stability and type, their branches but those that are deprecated."""
+    rated = {source.name: ratings.stability.get((source.name, source.branch), "prime") for source in sources}
+    settings = {source.name: {"stability": {source.branch: rated[source.name]},
+                              "type": ratings.types.get(source.name, "auto")} for source in sources}  # fmt: skip
+    offered = [source for source in sources if rated[source.name] != "deprecated"]
     return {
         "kit_order": [source.name for source in sources],
         "kit_settings": dict(sorted(settings.items())),
-        "release_defs": {source.name: [source.branch] for source in sorted(sources, key=lambda s: s.name)},
-        "release_info": _INFO,
+        "release_defs": {source.name: [source.branch] for source in sorted(offered, key=lambda s: s.name)},
+        "release_info": ratings.info(),
     }
 
 

@@ -15,7 +15,7 @@ from farm.kit.bot.direct import push_branch
 from farm.kit.git import Git, origin_of
 from farm.kit.model import ReleaseSpec, Source
 from farm.kit.pushing import list_branches
-from farm.kit.release.documents import documents, pins_of
+from farm.kit.release.documents import UNRATED, Ratings, documents, pins_of
 from farm.kit.repository import Author, NewCommit
 from farm.kit.run import clock
 from farm.kit.tokens import Servers
@@ -54,22 +54,27 @@ class Released:
     diff: str
     problems: tuple[Problem, ...] = ()
 
+    def news(self) -> list[str]:
+        """What others want to hear of."""
+        return [f"[meta-repo] {self.head[:12]}: {', '.join(self.moved) or 'other files'}"] if self.pushed else []
+
     def to_json(self) -> dict[str, Any]:
         """Plain data for ``--json``."""
         moved = {kit: {"from": old, "to": new} for kit, (old, new) in self.moved.items()}
         return {"changed": self.changed, "pushed": self.pushed, "head": self.head, "moved": moved}
 
 
-def bump_release(spec: ReleaseSpec, options: ReleaseOptions) -> Released:
+def bump_release(spec: ReleaseSpec, options: ReleaseOptions, ratings: Ratings = UNRATED) -> Released:
     """Writes, commits and pushes, unless nothing changed. No kit is cloned: the server is asked for its branch.
 
-    FarmError: ``no-such-branch`` of every kit without the branch, ``push-refused``, and what git says.
+    ``ratings``: what is known of the kits' branches. FarmError: ``no-such-branch`` of every kit without the branch,
+    ``push-refused``, and what git says.
     """
     servers = options.servers.aiming_at(spec.url)
     commits = heads(spec.sources, servers, options.concurrency)
     with Workspace(options.to, servers, depth=options.depth, keep=options.keep) as work:
         branch = work.target(spec.name, spec.url, spec.branch, depth=options.depth)
-        changes = _changes(branch.repository.tree(branch.head), documents(spec, commits))
+        changes = _changes(branch.repository.tree(branch.head), documents(spec, commits, ratings))
         return _write(work, branch, spec, changes, FIRST if branch.is_new else LATER, options)
 
 

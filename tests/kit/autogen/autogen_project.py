@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 import subprocess
 import sys
@@ -14,6 +13,7 @@ from typing import Any
 import autogen_services as stand_ins
 import yaml
 from click.testing import CliRunner
+from ran import Ran
 
 from farm.cli.main import cli
 from farm.spec.problem import FarmError
@@ -38,18 +38,6 @@ KEYWORDS="*"
 DEPEND="{{ . }}"
 {{- end }}
 """
-
-
-@dataclasses.dataclass(frozen=True)
-class Ran:
-    """How a command ended."""
-
-    status: int
-    out: str
-    err: str
-
-    def json(self) -> Any:
-        return json.loads(self.out)
 
 
 @dataclasses.dataclass

@@ -10,24 +10,27 @@ import io
 import json
 import re
 import tarfile
-import threading
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
+from served import served
+
 
 class Services:
     """``files`` maps paths to bytes or to what answers a request; every request is noted in ``asked``.
 
-    Answers carry an ETag and honour conditions and ranges. An unknown path is a 404 and is noted in ``strange``.
+    Answers carry an ETag and honour conditions and ranges. ``sent`` are the paths that were answered with content. An
+    unknown path is a 404 and is noted in ``strange``.
     """
 
     def __init__(self, base: str) -> None:
         self.base = base
         self.files: dict[str, Any] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
+        self.sent: list[str] = []
         self.strange: list[str] = []
 
     def paths(self, beginning: str = "") -> list[str]:
@@ -55,9 +58,10 @@ class Services:
 class Request:
     """One request, and how it is answered."""
 
-    def __init__(self, handler: BaseHTTPRequestHandler) -> None:
+    def __init__(self, handler: BaseHTTPRequestHandler, sent: list[str]) -> None:
         parts = urlsplit(handler.path)
         self.handler = handler
+        self.sent = sent
         self.path = parts.path
         self.query = {key: values[0] for key, values in parse_qs(parts.query).items()}
         self.headers = handler.headers
@@ -75,6 +79,7 @@ class Request:
         if start >= len(body) > 0:
             self.status(416)
             return
+        self.sent.append(self.path)
         self.handler.send_response(206 if start else 200)
         if start:
             self.handler.send_header("Content-Range", f"bytes {start}-{len(body) - 1}/{len(body)}")
@@ -104,7 +109,7 @@ def serving() -> Iterator[Services]:
 
         def do_GET(self) -> None:
             services.asked.append((self.command, self.path, dict(self.headers)))
-            request = Request(self)
+            request = Request(self, services.sent)
             content = services.files.get(self.path, services.files.get(request.path))
             self.close_connection = True
             with contextlib.suppress(BrokenPipeError, ConnectionResetError):
@@ -121,16 +126,10 @@ def serving() -> Iterator[Services]:
         def log_message(self, *_: object) -> None:
             pass
 
-    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        server.daemon_threads = True
-        services = Services(f"http://127.0.0.1:{server.server_port}")
-        thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
-        thread.start()
-        try:
-            yield services
-        finally:
-            server.shutdown()
-            thread.join()
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    services = Services(f"http://127.0.0.1:{server.server_port}")
+    with served(server):
+        yield services
 
 
 def sha(name: str) -> str:

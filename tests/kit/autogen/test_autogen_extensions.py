@@ -17,8 +17,8 @@ from autogen_project import Project
 from autogen_services import GitHub, go_module, sha, tarball
 from git_server import GitServer
 from git_server import git as git_command
-from git_server import serving as git_serving
 from job_roots import busybox, busybox_root
+from served import served as git_serving
 
 
 def spec(extension: str, atom: dict[str, Any] | None = None, **options: str) -> dict[str, Any]:

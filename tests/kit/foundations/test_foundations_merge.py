@@ -119,6 +119,31 @@ def test_a_release_is_made_and_made_again(world: World, foundations: Path) -> No
     assert {name: world.branches(name) for name in KITS} == heads
 
 
+def test_pull_requests(world: World, foundations: Path) -> None:
+    merge(world, foundations, "--kit", "app-kit")
+    overlay, tree = world.kit("flora"), Tree()
+    tree.add("app-misc/top", "2.0")
+    tree.commit(overlay, "master")
+    words = ("--kit", "app-kit", "--pr", *world.forge_words())
+    ran, made = merge(world, foundations, *words)
+    assert ran.status == 0, ran.err
+    [pull] = world.forge.pulls
+    assert (pull.state, pull.base) == ("open", "r1") and "app-misc/top" in pull.title
+    assert [d["state"] for d in made["app-kit:r1"]["delivered"]] == ["opened"]
+    ran, made = merge(world, foundations, *words)
+    assert ran.status == 0 and [d["state"] for d in made["app-kit:r1"]["delivered"]] == ["queued"], ran.err
+    tree.add("app-misc/top", "3.0")
+    tree.commit(overlay, "master")
+    ran, made = merge(world, foundations, *words)
+    assert [d["state"] for d in made["app-kit:r1"]["delivered"]] == ["updated"], ran.err
+    [pull] = world.forge.pulls
+    world.forge.merge(pull.head)
+    ran, made = merge(world, foundations, *words)
+    assert ran.status == 0 and not made["app-kit:r1"]["changed"]
+    head = world.branches("app-kit")["r1"]
+    assert "app-misc/top/top-3.0.ebuild" in files_of(world.kit("app-kit"), head)
+
+
 def test_what_moves_between_kits(world: World, foundations: Path) -> None:
     merge(world, foundations)
     world.spec("package-sets/r1/app-kit-packages", "app-misc/top\ndev-libs/forced\n")

@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import importlib
-
 from farm.kit.autogen.extensions.protocol import Bench, Extension
-from farm.spec.problem import error
+from farm.kit.autogen.registry import make
 
 EXTENSIONS: dict[str, str] = {
     "golang": "farm.kit.autogen.extensions.golang:Golang",
@@ -19,10 +17,5 @@ EXTENSIONS: dict[str, str] = {
 
 def get_extension(name: str, bench: Bench) -> Extension:
     """A new extension of that name. FarmError ``unknown-extension``, or what its options lack."""
-    where = EXTENSIONS.get(name)
-    if where is None:
-        known = ", ".join(EXTENSIONS)
-        raise error("unknown-extension", f"there is no extension {name!r}", hint=f"use one of: {known}")
-    module, _, attribute = where.partition(":")
-    extension: Extension = getattr(importlib.import_module(module), attribute)(bench)
-    return extension
+    made: Extension = make(EXTENSIONS, "extension", name, bench)
+    return made

@@ -30,13 +30,16 @@ class DirectoryListing:
             raise error(
                 "missing-key", f"{atom.name} has no dir.{missing}", place=atom.place, hint=f"add {missing}: to dir"
             )
-        url = render_text(atom.listing.url, {**atom.vars, "pn": atom.name}, "dir.url")
+        values = {**atom.vars, "pn": atom.name}
+        url = render_text(atom.listing.url, values, "dir.url")
+        matcher = render_text(atom.listing.matcher, values, "dir.matcher")
+        exclude = render_text(atom.listing.exclude, values, "dir.exclude")
         document = self.around.web.get(url, user_agent=atom.user_agent)
         page = _Links(_folder(document.url))
         page.feed(document.text())
         links: dict[str, str] = {}
         for written, address in page.found:
-            if _admits(atom, written) and urlsplit(address).scheme in ("http", "https"):
+            if _admits(matcher, exclude, written) and urlsplit(address).scheme in ("http", "https"):
                 links.setdefault(file_name(written), address)
         return Found({"url": url, "links": links}, list(links), links)
 
@@ -80,6 +83,6 @@ def _folder(url: str) -> str:
     return plain if plain.endswith(("/", *_PAGES)) else plain + "/"
 
 
-def _admits(atom: Atom, link: str) -> bool:
-    excluded = bool(atom.listing.exclude) and matches(atom.listing.exclude, link)
-    return not excluded and matches(atom.listing.matcher, link)
+def _admits(matcher: str, exclude: str, link: str) -> bool:
+    excluded = bool(exclude) and matches(exclude, link)
+    return not excluded and matches(matcher, link)

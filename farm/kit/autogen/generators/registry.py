@@ -3,10 +3,8 @@
 
 from __future__ import annotations
 
-import importlib
-
 from farm.kit.autogen.generators.protocol import Generator, Surroundings
-from farm.spec.problem import error
+from farm.kit.autogen.registry import make
 
 GENERATORS: dict[str, str] = {
     "builtin-github": "farm.kit.autogen.generators.github:GitHub",
@@ -23,10 +21,5 @@ GENERATORS: dict[str, str] = {
 
 def get_generator(name: str, surroundings: Surroundings) -> Generator:
     """A new generator of that name. FarmError ``unknown-generator``, or what its options lack."""
-    where = GENERATORS.get(name)
-    if where is None:
-        known = ", ".join(GENERATORS)
-        raise error("unknown-generator", f"there is no generator {name!r}", hint=f"use one of: {known}")
-    module, _, attribute = where.partition(":")
-    generator: Generator = getattr(importlib.import_module(module), attribute)(surroundings)
-    return generator
+    made: Generator = make(GENERATORS, "generator", name, surroundings)
+    return made
