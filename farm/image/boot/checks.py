@@ -102,8 +102,8 @@ async def log_in(guest: Guest, board: Board, timeout: float) -> str:
     found = await guest.expect(_PROMPT + b"|[Ll]ogin incorrect", _ANSWER)
     if b"ncorrect" in found[0]:
         raise error("no-login", f"the console refuses the password of {user.name}")
-    # Without the line's echo and the prompt's colours, answers are what commands say.
-    await guest.type("stty -echo; PS1=; echo READY''-NOW\n")
+    # Without the line's echo, prompts and the kernel's messages (but those of a panic), answers are what commands say.
+    await guest.type("stty -echo; PS1=; PS2=; dmesg -n 1; echo READY''-NOW\n")
     await guest.expect(rb"READY-NOW\r?\n", _ANSWER)
     return user.name
 
