@@ -51,7 +51,7 @@ MACHINES: Mapping[str, Machine] = {
         ("-drive", "if=none,id=card,format=raw,file={image}", "-device", "virtio-blk-device,drive=card"),
         ("-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"),
         False,
-        "the unmodified image on QEMU's virt, through a U-Boot for virt that reads the image's extlinux.conf; the "
+        "the unmodified image on QEMU's virt, through a U-Boot for virt that reads the image's boot configuration; the "
         "board's own boot loader does not run",
     ),
 }  # fmt: skip
