@@ -20,6 +20,7 @@ from farm.image.model import Board
 from farm.plan.job import EPOCH, WORKDIR, FileInput, Input, Job, Limits, Made, Pack, Seed, Unpack
 from farm.plan.node import Node, Plan
 from farm.spec.model import PackageId, Tree
+from farm.spec.platform import short
 from farm.spec.problem import FarmError, Problem
 from farm.spec.solver import Index, solve
 from farm.spec.targets import find_targets
@@ -54,7 +55,10 @@ def plan_boards(boards: Sequence[Board], tree: Tree, plan_of: PlanOf) -> Plan:
     for board in boards:
         planner.add(board)
     targets = [output_node(board.name, output) for board in boards for output in board.outputs]
-    targets += [planner.packages[board.test.package, ""] for board in boards if board.test and board.test.package]
+    for board in boards:
+        if board.test and board.test.package:
+            targets.append(planner.packages[board.test.package, ""])
+        targets += [planner.packages[word, board.platform] for word in (board.test.install if board.test else ())]
     return Plan(planner.nodes, tuple(dict.fromkeys(targets)), planner.problems)
 
 
@@ -239,6 +243,8 @@ def _words(board: Board) -> Iterable[tuple[str, str, tuple[str | int, ...]]]:
         yield firmware.package, "", ("firmware", index, "package")
     if board.test and board.test.package:
         yield board.test.package, "", ("test", "package")
+    for index, word in enumerate(board.test.install if board.test else ()):
+        yield word, board.platform, ("test", "install", index)
 
 
 def _platform_of(board: Board, word: str) -> str:
@@ -262,10 +268,22 @@ def loader_node(plan: Plan, board: Board) -> str | None:
     return next(target for target in plan.targets if (package := plan.nodes[target].package) and _atom(package) == name)
 
 
-def only(plan: Plan, boards: Sequence[Board], *, with_images: bool) -> Plan:
-    """Of a plan, what is needed to boot boards: raw images (unless there are others) and boot loaders for QEMU."""
+def install_nodes(plan: Plan, board: Board) -> tuple[str, ...]:
+    """The nodes of the packages that the board's guest installs, in the order of its file."""
+    found = []
+    for word in board.test.install if board.test else ():
+        name, ends = word.partition("@")[0], f"@{short(board.platform)}"
+        nodes = [target for target in plan.targets if _atom(plan.nodes[target].package or "") == name]
+        found.append(next((node for node in nodes if node.removesuffix(":package").endswith(ends)), nodes[0]))
+    return tuple(found)
+
+
+def only(plan: Plan, boards: Sequence[Board], *, with_images: bool, with_packages: bool = False) -> Plan:
+    """Of a plan, what is needed to boot boards: raw images (unless there are others), boot loaders for QEMU, and
+    the packages that guests install."""
     wanted = [image_node(board.name) for board in boards if with_images]
     wanted += [node for board in boards if (node := loader_node(plan, board))]
+    wanted += [node for board in boards if with_packages for node in install_nodes(plan, board)]
     needed: set[str] = set()
     pending = list(wanted)
     while pending:

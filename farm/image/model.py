@@ -94,7 +94,10 @@ class Check:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class BootTest:
-    """How QEMU boots the image. ``package`` and ``file``: a boot loader for ``virt``. ``timeout`` in seconds."""
+    """How QEMU boots the image. ``package`` and ``file``: a boot loader for ``virt``. ``timeout`` in seconds.
+
+    ``install``: packages that the guest installs from a wagon.
+    """
 
     machine: str
     cpu: str
@@ -102,6 +105,7 @@ class BootTest:
     file: str
     timeout: float
     checks: tuple[Check, ...]
+    install: tuple[str, ...] = ()
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ _SHAPE: dict[str, Any] = {
     ],
     "test": {
         **dict.fromkeys(("machine", "cpu", "package", "file"), TEXT),
+        "install": [TEXT],
         "checks": [dict.fromkeys(("name", "run", "expect"), TEXT)],
     },
 }
@@ -233,6 +234,6 @@ def _user(given: Data) -> User:
 def _test(given: Data) -> BootTest:
     checks = tuple(Check(c["name"], c["run"], c.get("expect", "")) for c in given.get("checks") or ())
     timeout = parse_duration(given.get("timeout", 300))
-    return BootTest(
-        given["machine"], given.get("cpu", ""), given.get("package", ""), given.get("file", ""), timeout, checks
-    )
+    loader = (given.get("package", ""), given.get("file", ""))
+    install = tuple(given.get("install") or ())
+    return BootTest(given["machine"], given.get("cpu", ""), *loader, timeout, checks, install)

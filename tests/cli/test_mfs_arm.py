@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""specs/mfs-arm: planned quickly; built for both machines, run under emulation, and built again elsewhere (slow)."""
+"""specs/mfs-arm: planned; built for both machines, run under emulation (ci), and built again elsewhere (slow)."""
 
 from __future__ import annotations
 
@@ -41,6 +41,17 @@ def test_it_is_for_boards_only(farm: Farm) -> None:
     ran = farm.run("plan", "--tree", str(SPECS), "mfs/rootfs", "--platform", "linux/amd64")
     assert ran.status == 1 and "it is for linux/arm64, linux/arm/v7" in ran.err
     assert "0 errors, 0 warnings" in farm.run("lint", str(SPECS)).out
+
+
+@pytest.mark.ci
+def test_it_is_built_and_runs(farm: Farm) -> None:
+    """Both machines with one store: their cross compilers are in the same seed."""
+    for platform in PLATFORMS:
+        if problem := binfmt.check(platform):
+            pytest.skip(problem.message)
+        built = farm.build("--tree", str(SPECS), *TARGETS, "--platform", platform, limit=1500)
+        assert built["status"] == 0, built
+        assert {package["package"].partition("-")[0] for package in built["packages"]} == set(TARGETS)
 
 
 @pytest.mark.slow

@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import os
 import signal
 import subprocess
@@ -14,12 +15,16 @@ from pathlib import Path
 import pytest
 
 from farm.image.boot import machine as machines
-from farm.image.boot.checks import Checked
+from farm.image.boot.checks import Checked, Served, usual_checks
 from farm.image.boot.guest import running
 from farm.image.boot.machine import MACHINES, find_qemu
 from farm.image.boot.report import as_json, junit
 from farm.image.boot.trial import Trial
+from farm.image.read import read_board
 from farm.spec.problem import FarmError
+
+IMAGES = Path(__file__).parents[2] / "images"
+OFFLINE = dataclasses.replace(MACHINES["virt"], network=())
 
 PROGRAM = """
 import asyncio, sys
@@ -112,16 +117,31 @@ def test_cards_are_powers_of_two_and_larger() -> None:
         assert card_bytes & (card_bytes - 1) == 0 and card_bytes >= size * 3 // 2
 
 
+def test_a_guest_installs_only_where_there_is_a_network_and_a_wagon() -> None:
+    board = read_board(IMAGES / "pine64-plus.yaml", {})
+    for machine, wagon, skipped in ((MACHINES["virt"], 80, False), (MACHINES["virt"], 0, True), (OFFLINE, 80, True)):
+        checks = usual_checks(board, machine, 1 << 28, Served("word", 8000, wagon))
+        install = next(check for check in checks if check.name == "devel/tcc is installed from our wagon")
+        assert install.run.endswith("exit 77") == skipped
+        assert skipped or install.run == "wagon-install http://10.0.2.2:80 devel/tcc"
+        assert any(check.name == "network" for check in checks) == bool(machine.network)
+
+
 def test_reports(tmp_path: Path) -> None:
     from xml.etree import ElementTree
 
     log = tmp_path / "console.log"
     log.write_bytes(b"U-Boot\x1b[0m \x00\xff login: ")
-    checks = (Checked("kernel", 0.1, "Linux <6.1>"), Checked("network", 2.0, "\x07", "exit status 1"))
+    checks = (
+        Checked("kernel", 0.1, "Linux <6.1>"),
+        Checked("network", 2.0, "\x07", "exit status 1"),
+        Checked("the compiler runs", 0.1, "no cc\n", skipped="no cc"),
+    )
     trial = Trial("board", "on virt", 5.0, 3.0, checks, "", "QEMU quit", log, None)
     suite = ElementTree.fromstring(junit([trial])).find("testsuite")
-    assert suite is not None and suite.get("tests") == "3" and suite.get("failures") == "1"
-    assert [case.find("failure") is not None for case in suite.findall("testcase")] == [False, False, True]
+    assert suite is not None and suite.get("tests") == "4" and suite.get("failures") == "1"
+    assert [case.find("failure") is not None for case in suite.findall("testcase")] == [False, False, True, False]
+    assert suite.get("skipped") == "1" and suite.findall("testcase")[3].find("skipped") is not None
     assert "login:" in (suite.findtext("system-out") or "")
     told = as_json([trial])[0]
     assert not told["ok"] and told["way"] == "on virt" and told["checks"][0]["ok"]

@@ -3,9 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import json as jsonlib
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +42,7 @@ def boot(name: str, file: Path | None, interactive: bool, log: Path | None, **op
     from farm.image.boot.interactive import converse, watch
 
     ensure_privileges(sys.argv)
-    for board, image, loader, scratch in _images((name,), False, file, options):
+    for board, image, loader, scratch, _wagon in _images((name,), False, file, options):
         target = log or scratch / "console.log"
         status = converse(board, image, loader, scratch, target) if interactive else watch(
             board, image, loader, scratch, target, lambda text: click.echo(text, nl=False)
@@ -67,8 +69,9 @@ def test(names: tuple[str, ...], every: bool, file: Path | None, artifacts: Path
 
     ensure_privileges(sys.argv)
     trials: list[Trial] = []
-    for board, image, loader, scratch in _images(names, every, file, options):
-        trials.append(try_board(board, image, loader, scratch, artifacts))
+    for board, image, loader, scratch, wagon in _images(names, every, file, options, with_packages=True):
+        with wagon() as port:
+            trials.append(try_board(board, image, loader, scratch, artifacts, port))
         if not options["json"]:
             _tell(trials[-1])
         write_whole(artifacts / "junit.xml", junit(trials))
@@ -79,10 +82,12 @@ def test(names: tuple[str, ...], every: bool, file: Path | None, artifacts: Path
 
 
 def _images(
-    names: tuple[str, ...], every: bool, file: Path | None, options: dict[str, Any]
-) -> Iterator[tuple[Board, Path, Path | None, Path]]:
-    """Each board with its image, the boot loader's package for virt, and a scratch folder; made first when needed."""
+    names: tuple[str, ...], every: bool, file: Path | None, options: dict[str, Any], *, with_packages: bool = False
+) -> Iterator[tuple[Board, Path, Path | None, Path, Callable[[], AbstractContextManager[int]]]]:
+    """Each board with its image, the boot loader's package for virt, a scratch folder, and what serves the wagon that
+    its guest installs from; made first when needed."""
     from farm.cli.build import run, screen_of
+    from farm.cli.image.wagon import served
     from farm.image.boot.prepare import patient
     from farm.image.deliver import image_path
     from farm.image.graph import loader_node, only
@@ -94,7 +99,7 @@ def _images(
     limit = options.get("timeout")
     boards = [patient(board, parse_duration(limit) if limit else None) for board in boards]
     plan = plan_of(boards, session)
-    wanted = only(plan, boards, with_images=file is None)
+    wanted = only(plan, boards, with_images=file is None, with_packages=with_packages)
     print_problems(plan.problems)
     with session.store as store:
         made: Mapping[str, Result] = {}
@@ -111,7 +116,8 @@ def _images(
             package = made[loader].package if loader else None
             image = file or image_path(board.name, made, store)
             with store.scratch("boot") as scratch:
-                yield board, image, store.blob_path(package) if package else None, scratch
+                wagon = functools.partial(served, board, plan, made, session, scratch)
+                yield board, image, store.blob_path(package) if package else None, scratch, wagon
 
 
 def _tell(trial: Trial) -> None:
@@ -123,5 +129,6 @@ def _tell(trial: Trial) -> None:
         click.echo(f"  {trial.problem}")
     for check in trial.checks:
         said = " ".join(check.output.split())[:100]
-        click.echo(f"  {'ok    ' if not check.problem else 'FAILED'}  {check.name}: {check.problem or said}")
+        word = "FAILED" if check.problem else "skipped" if check.skipped else "ok"
+        click.echo(f"  {word:7}  {check.name}: {check.problem or said}")
     click.echo(f"  console: {trial.console}")

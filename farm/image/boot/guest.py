@@ -27,6 +27,7 @@ _FATAL = (
     rb"Kernel panic - not syncing[^\r\n]*",
     rb"farm: FAILED: [^\r\n]*",
     rb"SPL: failed to boot[^\r\n]*",
+    rb"SCRIPT FAILED[^\r\n]*",
     rb"Unhandled fault[^\r\n]*",
 )
 _QUIT_SECONDS = 10.0

@@ -21,7 +21,7 @@ _CLOCK = ("-global", "cortex-a7-arm-cpu.cntfrq=24000000")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Machine:
-    """One of QEMU's machines: options, how the card is plugged in, whether it has a network and a display."""
+    """One of QEMU's machines: options, how the card and the network are plugged in, whether it has a display."""
 
     name: str
     options: tuple[str, ...]
@@ -42,7 +42,7 @@ MACHINES: Mapping[str, Machine] = {
         "bpim2u", _CLOCK, _SD, _USER, False, "from the image's own boot loader (SPL) on, on QEMU's bpim2u"
     ),
     "raspi4b": Machine(
-        "raspi4b", (), _SD, (), True,
+        "raspi4b", (), _SD, ("-netdev", "user,id=net", "-device", "usb-net,netdev=net"), True,
         "kernel, RAM disk and device tree from the image's FAT as its config.txt says, on QEMU's raspi4b; the farm "
         "plays the firmware's part, and the device tree lacks what QEMU does not emulate",
     ),
@@ -51,7 +51,7 @@ MACHINES: Mapping[str, Machine] = {
         ("-drive", "if=none,id=card,format=raw,file={image}", "-device", "virtio-blk-device,drive=card"),
         ("-netdev", "user,id=net", "-device", "virtio-net-device,netdev=net"),
         False,
-        "the unmodified image on QEMU's virt, through a U-Boot for virt that reads the image's extlinux.conf; the "
+        "the unmodified image on QEMU's virt, through a U-Boot for virt that reads the image's boot configuration; the "
         "board's own boot loader does not run",
     ),
 }  # fmt: skip

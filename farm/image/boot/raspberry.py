@@ -69,6 +69,7 @@ def for_qemu(tree: bytes) -> bytes:
     - With its Bluetooth child the PL011 is no console; the mini UART as console ends in a storm of interrupts.
     - The card is in the old controller (mmc@7e300000, for WLAN on real boards); the other one's regulators hang on
       the firmware's GPIO expander, which is missing.
+    - There is no Ethernet (GENET). The USB port, a gadget's on real boards, is a host's, with a network card in it.
     """
     root, reserved = read_tree(tree)
     soc = root.find("/soc") or Node()
@@ -81,6 +82,9 @@ def for_qemu(tree: bytes) -> bytes:
         card.properties.pop("mmc-pwrseq", None)
         card.properties.pop("non-removable", None)
         card.properties["status"] = b"okay\0"
+    if usb := root.find("/soc/usb@7e980000"):
+        usb.properties["dr_mode"] = b"host\0"
+        usb.properties["status"] = b"okay\0"
     for path in ("/soc/serial@7e215040", "/emmc2bus/mmc@7e340000"):
         if node := root.find(path):  # type: ignore[assignment]
             node.properties["status"] = b"disabled\0"

@@ -20,16 +20,17 @@ def junit(trials: Sequence[Trial]) -> bytes:
     top = ElementTree.Element("testsuites")
     for trial in trials:
         failed = bool(trial.problem) + sum(bool(check.problem) for check in trial.checks)
+        skipped = sum(bool(check.skipped) for check in trial.checks)
         suite = ElementTree.SubElement(
             top, "testsuite", name=f"image.{trial.board}", tests=str(1 + len(trial.checks)), failures=str(failed),
-            errors="0", skipped="0", time=f"{trial.seconds:.3f}",
+            errors="0", skipped=str(skipped), time=f"{trial.seconds:.3f}",
         )  # fmt: skip
         properties = ElementTree.SubElement(suite, "properties")
         ElementTree.SubElement(properties, "property", name="way", value=trial.way)
         ElementTree.SubElement(properties, "property", name="ended", value=trial.ended)
         _case(suite, trial.board, "boots to a login prompt", trial.login or trial.seconds, trial.problem, "")
         for check in trial.checks:
-            _case(suite, trial.board, check.name, check.seconds, check.problem, check.output)
+            _case(suite, trial.board, check.name, check.seconds, check.problem, check.output, check.skipped)
         ElementTree.SubElement(suite, "system-out").text = _clean(console_text(trial)[-_MOST:])
     ElementTree.indent(top)
     text: bytes = ElementTree.tostring(top, encoding="utf-8")
@@ -55,10 +56,14 @@ def console_text(trial: Trial) -> str:
     return trial.console.read_text(errors="replace") if trial.console.exists() else ""
 
 
-def _case(suite: ElementTree.Element, board: str, name: str, seconds: float, problem: str, output: str) -> None:
+def _case(
+    suite: ElementTree.Element, board: str, name: str, seconds: float, problem: str, output: str, skipped: str = ""
+) -> None:
     case = ElementTree.SubElement(suite, "testcase", classname=f"image.{board}", name=name, time=f"{seconds:.3f}")
     if problem:
         ElementTree.SubElement(case, "failure", message=_clean(problem)).text = _clean(output)
+    elif skipped:
+        ElementTree.SubElement(case, "skipped", message=_clean(skipped))
     elif output:
         ElementTree.SubElement(case, "system-out").text = _clean(output)
 

@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator
 from pathlib import Path
 
-from farm.image.boot.checks import Checked, log_in, run_check, usual_checks
+from farm.image.boot.checks import Checked, Served, log_in, run_check, usual_checks
 from farm.image.boot.guest import Guest, running
 from farm.image.boot.machine import find_qemu
 from farm.image.boot.prepare import Prepared, boot_test, prepare
@@ -43,8 +43,10 @@ class Trial:
         return not self.problem and not any(check.problem for check in self.checks)
 
 
-def try_board(board: Board, image: Path, loader: Path | None, scratch: Path, artifacts: Path) -> Trial:
+def try_board(board: Board, image: Path, loader: Path | None, scratch: Path, artifacts: Path, wagon: int = 0) -> Trial:
     """Boots an image and checks what runs in it. ``artifacts`` gets the console's log and a screenshot.
+
+    ``wagon``: the port of the loopback interface at which the packages are that the guest installs.
 
     FarmError ``no-qemu``, ``qemu-failed`` and what `prepare` raises; what the guest does wrong is in the result.
     """
@@ -53,13 +55,11 @@ def try_board(board: Board, image: Path, loader: Path | None, scratch: Path, art
     artifacts.mkdir(parents=True, exist_ok=True)
     prepared = prepare(board, image, scratch, loader)
     with _served() as (token, port):
-        trial = asyncio.run(_try(board, program, prepared, artifacts, token, port))
+        trial = asyncio.run(_try(board, program, prepared, artifacts, Served(token, port, wagon)))
     return _with_file_system(trial, board, prepared)
 
 
-async def _try(
-    board: Board, program: tuple[str, ...], prepared: Prepared, artifacts: Path, token: str, port: int
-) -> Trial:
+async def _try(board: Board, program: tuple[str, ...], prepared: Prepared, artifacts: Path, served: Served) -> Trial:
     test = boot_test(board)
     console = artifacts / f"{board.name}.console.log"
     login: float | None = None
@@ -71,9 +71,9 @@ async def _try(
                 user = await log_in(guest, board, test.timeout)
                 login = guest.seconds
                 size = prepared.card.stat().st_size
-                wanted = usual_checks(board, prepared.machine, size, token, port) if user else []
+                wanted = usual_checks(board, prepared.machine, size, served) if user else []
                 for number, check in enumerate(wanted, 1):
-                    checks.append(await run_check(guest, check, number))
+                    checks.append(await run_check(guest, check, number, test.timeout / 2))
         except FarmError as failure:
             problem = failure.problems[0].message
         except TimeoutError:
