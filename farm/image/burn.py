@@ -15,7 +15,7 @@ from typing import BinaryIO, cast
 
 from farm.image.blockmap import BlockMap, Range, read_map
 from farm.image.device import is_device
-from farm.spec.problem import error
+from farm.spec.problem import FarmError, error
 from farm.store.outputs import write_at
 
 _CHUNK = 1 << 20
@@ -52,9 +52,10 @@ def open_source(file: Path) -> Source:
 def burn(source: Source, target: Path, progress: Progress) -> int:
     """Writes, waits until the bytes are on the card, and reads them back; how many bytes were written.
 
-    FarmError ``bad-image`` (the image is not what its map says), ``write-failed``, ``disk-full``, ``device-in-use``,
-    ``not-the-same`` (what is read back is something else).
+    FarmError ``bad-image`` (the image is not what its map says), ``write-failed``, ``read-back-failed``, ``disk-full``,
+    ``device-in-use``, ``not-the-same`` (what is read back is something else).
     """
+    phase = "writing"
     ranges = source.map.ranges if source.map else (Range(0, source.size, ""),)
     total = sum(item.end - item.start for item in ranges)
     try:
@@ -62,11 +63,21 @@ def burn(source: Source, target: Path, progress: Progress) -> int:
             sums = _write(source, out, ranges, progress, total)
             os.fsync(out)
             os.posix_fadvise(out, 0, 0, os.POSIX_FADV_DONTNEED)
+            phase = "reading back"
             _compare(out, ranges, sums, progress, total)
     except OSError as failure:
-        code = {errno.ENOSPC: "disk-full", errno.EBUSY: "device-in-use"}.get(failure.errno or 0, "write-failed")
-        raise error(code, f"{target}: {failure.strerror}") from failure
+        raise _told(target, phase, failure) from failure
     return total
+
+
+def _told(target: Path, phase: str, failure: OSError) -> FarmError:
+    if failure.errno == errno.EBUSY:
+        return error("device-in-use", f"{target}: {failure.strerror}", hint="something has opened it; unmount it")
+    if failure.errno == errno.ENOSPC:
+        return error("disk-full", f"{target}: {failure.strerror}")
+    hint = "the card or its reader is broken" if failure.errno == errno.EIO else ""
+    code = "write-failed" if phase == "writing" else "read-back-failed"
+    return error(code, f"{target}: {phase}: {failure.strerror}", hint=hint)
 
 
 @contextlib.contextmanager

@@ -58,7 +58,7 @@ def deliver(
         if image_node(board.name) not in made and not any(output_node(board.name, o) in made for o in board.outputs):
             continue
         try:
-            with told(folder / board.name), Together() as outputs:
+            with told(folder / f"{board.name}.img"), Together() as outputs:
                 files = list(_files(board, made, store, folder, outputs))
                 _beside(board, files, folder, outputs, describe, sign)
             delivered += files

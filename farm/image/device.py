@@ -20,7 +20,10 @@ PROC = Path("/proc")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Device:
-    """A whole disk. ``size`` in bytes; ``holds`` what its partitions are; ``used`` why nothing may be written to it."""
+    """A whole disk. ``size`` in bytes; ``holds`` what its partitions are; ``used`` why nothing may be written to it.
+
+    ``locked``: it is read-only, as a card is whose switch says so.
+    """
 
     path: Path
     size: int
@@ -28,6 +31,7 @@ class Device:
     removable: bool
     holds: tuple[str, ...]
     used: tuple[str, ...]
+    locked: bool = False
 
 
 def is_device(path: Path) -> bool:
@@ -56,6 +60,7 @@ def examine(path: Path, sys: Path = SYS, proc: Path = PROC, number: tuple[int, i
         _text(place / "removable") == "1",
         tuple(f"{part.name}: {int(_text(part / 'size') or 0) // 2048} MiB" for part in parts[1:]),
         tuple(_uses(parts, proc)),
+        _text(place / "ro") == "1",
     )
 
 
@@ -65,6 +70,9 @@ def refuse(device: Device, size: int) -> list[Problem]:
         Problem("device-in-use", f"{device.path} is in use: {use}", None, "unmount it; a system disk is never written")
         for use in device.used
     ]
+    if device.locked:
+        hint = "move the switch at the card's side away from LOCK"
+        problems.append(Problem("device-read-only", f"{device.path} is read-only", None, hint))
     if size > device.size:
         message = f"{device.path} has {device.size >> 20} MiB, the image {size >> 20} MiB"
         problems.append(Problem("device-too-small", message, None, "use a larger card"))

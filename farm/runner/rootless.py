@@ -111,6 +111,7 @@ def _search_path() -> str:
 
 def _enter_namespace() -> None:
     """Unshares, and has a child that was forked before write the maps from outside."""
+    nested = is_rootless()
     told, tell = os.pipe()
     child = os.fork()
     if child == 0:
@@ -124,7 +125,10 @@ def _enter_namespace() -> None:
         os.close(tell)
         _, status = os.waitpid(child, 0)
     if status != 0:
-        raise error("mapping-failed", "newuidmap or newgidmap refused the ranges", hint="See subuid(5).")
+        hint = "See subuid(5)."
+        if nested:
+            hint = "This is a user namespace already (bubblewrap, a container): start the farm outside of it."
+        raise error("mapping-failed", "newuidmap or newgidmap refused the ranges", hint=hint)
     os.setresgid(0, 0, 0)
     os.setresuid(0, 0, 0)
 

@@ -3,6 +3,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import io
 import json
 import os
 import pwd
@@ -10,17 +12,22 @@ import shutil
 import subprocess
 import sys
 import sysconfig
+import tarfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import job_roots
+import machine_programs
 import pytest
+import zstandard
 from job_bench import Bench
 from job_changes import CHANGES
 
-from farm.runner import rootless
+from farm.runner import binfmt, rootless
 from farm.spec.problem import FarmError
+from farm.store.removal import remove_tree
+from farm.store.store import Store
 
 _HERE = Path(__file__).resolve().parent
 _SOURCE = _HERE.parents[1]
@@ -122,6 +129,63 @@ def test_same_layers_as_root(made: dict[str, Any], sandbox: Bench, python: str) 
             below += (sandbox.layer(*change.before, layers=below),)
         layers[change.name] = sandbox.layer(*change.steps, layers=below)
     assert made["layers"] == layers
+
+
+_FOREIGN = """
+image: box
+package_dir: /out
+steps:
+- |
+  set -e
+  mkdir /out
+  uname -m >/out/machine
+  echo text >/out/owned && chown 1234:56 /out/owned && chmod 640 /out/owned
+  cp /bin/busybox /out/set-id && chmod 4755 /out/set-id && ln /out/set-id /out/again
+  mkfifo /out/pipe && ln -s owned /out/link
+  stat -c '%u:%g %a' /out/owned /out/set-id >/out/seen
+"""
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="there is nothing to compare with but root's packages")
+def test_foreign_packages_are_those_of_root(user: int, tmp_path: Path) -> None:
+    """Emulated builds (``--platform linux/arm64``) of an ordinary user: the same bytes."""
+    if problem := binfmt.check("linux/arm64"):
+        pytest.skip(problem.message)
+    program = machine_programs.busybox("linux/arm64", tmp_path)
+    if program is None:
+        pytest.skip("no mirror has this busybox any more")
+    folder = Path("/var/tmp") / f"farm-foreign-{os.getpid()}"
+    package = folder / "tree/app/foreign"
+    package.mkdir(parents=True)
+    try:
+        content = job_roots.busybox_root(program).getvalue()
+        (folder / "box.tar").write_bytes(content)
+        source = f"{{url: {folder}/box.tar, sha256: {hashlib.sha256(content).hexdigest()}}}"
+        (folder / "tree/farm.yaml").write_text(f"seeds:\n  box: {source}\n")
+        (package / "definition.yaml").write_text('category: app\nname: foreign\nversion: "1.0"\n')
+        (package / "build.yaml").write_text(_FOREIGN)
+        (folder / "own").mkdir()
+        os.chown(folder / "own", user, -1)
+        words = ["farm", "build", "--json", "--tree", str(folder / "tree"), "--platform", "linux/arm64", "app/foreign"]
+        env = {"HOME": str(folder / "own")}
+        made = _run(user, "-m", *words, "--store", str(folder / "own/store"), env=env)
+        if "no-user-namespaces" in made.stderr or "no-subordinate-ids" in made.stderr:
+            pytest.skip(made.stderr.splitlines()[-1])
+        assert made.returncode == 0, made.stderr + made.stdout
+        roots = subprocess.run([sys.executable, "-m", *words, "--store", tmp_path / "store"], cwd=_SOURCE, check=True,
+                               capture_output=True, text=True)  # fmt: skip
+        digests = [json.loads(out.splitlines()[-1])["packages"][0]["sha256"] for out in (made.stdout, roots.stdout)]
+        assert digests[0] == digests[1]
+        with Store(tmp_path / "store") as store:
+            data = zstandard.ZstdDecompressor().stream_reader(store.blob_path(digests[0]).read_bytes()).read()
+        with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+            found = {member.name: member for member in tar}
+            text = {name: tar.extractfile(name).read() for name in ("machine", "seen")}  # type: ignore[union-attr]
+        assert text == {"machine": b"aarch64\n", "seen": b"1234:56 640\n0:0 4755\n"}
+        assert (found["owned"].uid, found["owned"].gid, found["owned"].mode) == (1234, 56, 0o640)
+        assert (found["again"].mode, found["set-id"].islnk()) == (0o4755, True)
+    finally:
+        remove_tree(folder)
 
 
 _EXEC = """
