@@ -10,6 +10,7 @@ to the change is done (the wagon published, the commit made).
 from __future__ import annotations
 
 import dataclasses
+import glob
 import hashlib
 import json
 import os
@@ -52,6 +53,7 @@ class TreeJournal:
         pending = Pending(tuple(files), message)
         entries = [{"path": str(f.path), "before": f.before, "content": f.content.decode()} for f in pending.files]
         self.file.parent.mkdir(parents=True, exist_ok=True)
+        _forget_parts(self.file)
         _write(self.file, json.dumps({"files": entries, "message": message}).encode(), 0o600)
         return pending
 
@@ -67,6 +69,7 @@ class TreeJournal:
         if changed:
             raise FarmError(changed)
         for change, state in states:
+            _forget_parts(change.path)
             if state == "before":
                 _write(change.path, change.content, stat.S_IMODE(change.path.stat().st_mode))
 
@@ -100,6 +103,13 @@ def _write(path: Path, content: bytes, mode: int) -> None:
         part.replace(path)
     finally:
         part.unlink(missing_ok=True)
+
+
+def _forget_parts(path: Path) -> None:
+    """Removes what a killed run left of writing a file. Nobody else writes it: the tree's lock is held."""
+    for part in path.parent.glob(f".{glob.escape(path.name)}.*.farm"):
+        if part.name.removeprefix(f".{path.name}.").removesuffix(".farm").isdigit():
+            part.unlink(missing_ok=True)
 
 
 def paths(files: Sequence[FileChange]) -> list[Path]:

@@ -33,6 +33,7 @@ def test_a_run_that_was_cut_off(tmp_path: Path, files: list[FileChange], done: i
     TreeJournal(tmp_path / "state/j.json").begin(files, "why\n")
     for change in files[:done]:
         change.path.write_bytes(change.content)
+    (tmp_path / ".b.4711.farm").write_text("half of")
     journal = TreeJournal(tmp_path / "state/j.json")
     pending = journal.pending()
     assert pending and pending.message == "why\n" and pending.files == tuple(files)

@@ -34,10 +34,11 @@ def counted(original: Any, name: str) -> Any:
             last = len(COUNT) == NUMBER
         if last and WHEN == "before":
             os.kill(os.getpid(), signal.SIGKILL)
-        made = original(*words, **named)
-        if last:
-            os.kill(os.getpid(), signal.SIGKILL)
-        return made
+        try:
+            return original(*words, **named)
+        finally:  # some steps fail as they should: a file that is not there is removed
+            if last:
+                os.kill(os.getpid(), signal.SIGKILL)
 
     return step
 

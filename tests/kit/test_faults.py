@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from kit_command import World, merge_spec
-from kit_tree import Tree, files_of
+from kit_tree import Tree, files_of, subjects
 from test_pulls import states
 
 PACKAGES = 6
@@ -53,13 +53,12 @@ def test_pushed_although_the_connection_broke(world: World, spec: Path) -> None:
     assert world.kit_run("merge", spec, "--push")[1]["changed"] is False
 
 
-def killed(world: World, spec: Path, phase: Callable[[World], bool], *words: str) -> None:
-    """Starts a merge, and kills it with all below it as soon as the phase is reached."""
-    command = world.command(
-        "kit", "merge", "--specfile", spec, "--push", "--keep-workdir", *world.forge_words(), *words
-    )
+def killed(world: World, spec: Path, phase: Callable[[World], bool], *words: str, command: str = "merge") -> None:
+    """Starts a command, and kills it with all below it as soon as the phase is reached."""
+    forge = () if command == "bump-release" else world.forge_words()
+    called = world.command("kit", command, "--specfile", spec, "--push", "--keep-workdir", *forge, *words)
     process = subprocess.Popen(
-        command,
+        called,
         cwd=world.folder,
         env=world.environment(),
         stdout=subprocess.DEVNULL,
@@ -103,6 +102,37 @@ def test_killed_with_direct_commits(world: World, spec: Path, phase: str) -> Non
     ebuilds = [p for p in files_of(world.kit("app-kit"), "mark-xl") if p.endswith(".ebuild")]
     assert len(ebuilds) == PACKAGES
     assert world.kit_run("merge", spec, "--push")[1]["changed"] is False
+
+
+@pytest.mark.parametrize(
+    "phase", [pytest.param(name, marks=() if name == "pulls" else pytest.mark.slow) for name in PHASES]
+)
+def test_clean_killed_and_run_again(world: World, spec: Path, phase: str) -> None:
+    tree = Tree()
+    for number in range(PACKAGES):
+        for version in ("1.0", "1.1", "1.2"):
+            tree.add(f"dev-libs/p{number}", version)
+    tree.commit(world.kit("app-kit"), "mark-xl")
+    spec.write_text(spec.read_text().replace("  atoms:\n", "  atoms_defaults: {max_versions: 1}\n  atoms:\n"))
+    killed(world, spec, PHASES[phase], "--pr", command="clean")
+    ran, report = world.kit_run("clean", spec, "--push", "--pr", "--keep-workdir")
+    assert ran.status == 0, ran.err
+    heads = [pull.head for pull in world.forge.pulls]
+    assert sorted(heads) == [f"purge/mark-xl/dev-libs_p{number}" for number in range(PACKAGES)]
+    assert set(states(report).values()) <= {"opened", "queued"}
+    assert world.kit_run("clean", spec, "--push", "--pr", "--keep-workdir")[1]["changed"] is False
+
+
+@pytest.mark.parametrize("phase", [pytest.param("clone", marks=pytest.mark.slow), "push"])
+def test_a_release_killed_and_bumped_again(world: World, spec: Path, phase: str) -> None:
+    world.create("meta-repo")
+    text = "release:\n  sources: [{name: core-kit, url: URL(core-kit), branch: testing}]\n  main_kit: core-kit\n"
+    release = world.spec("r.yml", f"{text}  target: {{name: meta-repo, url: URL(meta-repo), branch: xl}}\n")
+    killed(world, release, PHASES[phase], command="bump-release")
+    words = ("kit", "bump-release", "--specfile", release, "--push", "--json")
+    assert world.call(*words, "--keep-workdir").status == 0
+    assert world.call(*words).json()["changed"] is False
+    assert len(subjects(world.kit("meta-repo"), "xl")) == 2
 
 
 def test_two_runs_in_one_folder(world: World, spec: Path) -> None:

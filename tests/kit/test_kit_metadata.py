@@ -71,6 +71,17 @@ def test_a_shipped_cache_counts_only_when_it_is_true(tmp_path: Path) -> None:
             assert found[one].keywords == "*" and reader.scanned == 1
 
 
+def test_what_another_kit_ships_counts_for_the_same_ebuild(tmp_path: Path) -> None:
+    content = ebuild("one")
+    text = f"EAPI=7\nKEYWORDS=shipped\nSLOT=0\n_md5_={md5(content)}\n".encode()
+    one = parse_cpv("dev-libs/one-1")
+    source = kit({one.path: content, "metadata/md5-cache/dev-libs/one-1": text}, "core-kit")
+    with MetadataReader(tmp_path / "a.db", [source]) as reader:
+        assert reader.read(kit({one.path: content}), [one]).found[one].keywords == "shipped" and reader.scanned == 0
+        changed = content + b"# changed\n"
+        assert reader.read(kit({one.path: changed}), [one]).found[one].keywords == "*" and reader.scanned == 1
+
+
 def test_hostile_ebuilds_stay_inside(tmp_path: Path) -> None:
     mark = tmp_path / "mark"
     with socket.create_server(("127.0.0.1", 0)) as listener:

@@ -8,7 +8,7 @@ import shutil
 from collections.abc import Callable
 from pathlib import Path
 
-from farm.kit.distfiles.parts import forget_parts, part_of
+from farm.kit.distfiles.parts import part_of, sweep_parts
 from farm.kit.manifest import Distfile, hash_file
 from farm.spec.problem import error
 
@@ -20,10 +20,12 @@ class Folder:
 
     def __init__(self, root: Path) -> None:
         self.root = root.absolute()
+        self._swept: set[Path] = set()
 
     def has(self, path: str, line: Distfile, *, size_only: bool) -> bool:
         """See `Backend`. A link counts as not there: it is replaced."""
         file = self._path(path)
+        self._sweep(file.parent)
         if file.is_symlink() or not file.is_file() or file.stat().st_size != line.size:
             return False
         return size_only or hash_file(file, line.name, tuple(line.hashes)).hashes == line.hashes
@@ -43,7 +45,7 @@ class Folder:
         part = part_of(target)
         try:
             target.parent.mkdir(parents=True, exist_ok=True)
-            forget_parts(target)
+            self._sweep(target.parent)
             fill(part)
             part.chmod(0o644)
             with open(part, "rb") as written:
@@ -53,6 +55,12 @@ class Folder:
             raise error("mirror-failed", f"{target}: {fault.strerror or fault}") from fault
         finally:
             part.unlink(missing_ok=True)
+
+    def _sweep(self, folder: Path) -> None:
+        """Removes what killed runs left in a folder, once."""
+        if folder not in self._swept:
+            self._swept.add(folder)
+            sweep_parts(folder)
 
     def _path(self, path: str) -> Path:
         parts = path.split("/")

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -11,6 +12,7 @@ import time
 from pathlib import Path
 
 HOUR = 3600.0
+_PART = re.compile(r"\..+\.[0-9]+\.[0-9]+\.part")
 _OURS = re.compile(r"\.[0-9]+(\.[0-9]+\.part)?")
 """The ends of `part_of` and of `farm.spec.whole.write_whole`."""
 
@@ -18,6 +20,17 @@ _OURS = re.compile(r"\.[0-9]+(\.[0-9]+\.part)?")
 def part_of(file: Path) -> Path:
     """A name that only this thread uses."""
     return file.with_name(f".{file.name}.{os.getpid()}.{threading.get_ident()}.part")
+
+
+def sweep_parts(folder: Path, age: float = HOUR) -> None:
+    """Removes from a folder what was left of attempts to write any file in it, if it is ``age`` seconds old."""
+    before = time.time() - age
+    with contextlib.suppress(OSError), os.scandir(folder) as entries:
+        left = [Path(entry) for entry in entries if _PART.fullmatch(entry.name)]
+        for part in left:
+            with contextlib.suppress(FileNotFoundError):
+                if part.lstat().st_mtime <= before:
+                    part.unlink()
 
 
 def forget_parts(file: Path, age: float = HOUR) -> None:

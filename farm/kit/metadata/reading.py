@@ -1,7 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Gives the metadata of a kit's ebuilds; what is known is not found out again.
 
-In this order: what this run knows, the farm's own cache, the kit's ``metadata/md5-cache``, portage. An entry counts
+In this order: what this run knows, the farm's own cache, the ``metadata/md5-cache`` of the kit, then of the other kits
+at hand (the same ebuild is in many branches, and not all of them ship a cache), portage. An entry counts
 only when its md5 is the ebuild's and the md5 of each eclass is that of the eclass which holds here.
 """
 
@@ -71,11 +72,12 @@ class MetadataReader:
         for cpv in contents:
             name = str(cpv)
             entry = next((e for e in known.get(name, ()) if eclasses.agree(e.eclasses)), None)
-            if entry is None and (entry := _shipped(kit, cpv, sums[name])) and eclasses.agree(entry.eclasses):
-                learnt.append((name, entry))
-            elif entry is None or not eclasses.agree(entry.eclasses):
-                continue
-            found[cpv] = entry
+            if entry is None:
+                shipped = (_shipped(one, cpv, sums[name]) for one in (kit, *self.others))
+                entry = next((e for e in shipped if e and eclasses.agree(e.eclasses)), None)
+                learnt += [(name, entry)] if entry else []
+            if entry:
+                found[cpv] = entry
         self._cache.remember(learnt)
         return found
 

@@ -4,6 +4,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -53,12 +58,19 @@ class Bench:
             yaml.safe_dump({"one": {"generator": "builtin-github", "defaults": defaults, "packages": atoms}}),
         )
 
-    def run(self, *words: object, status: int = 0) -> dict[str, Any]:
-        api = f"{self.services.base}/api"
+    def words(self, *words: object) -> list[object]:
+        """The command, without the environment that it needs."""
         common = ["--specfile", "spec.yml", "-k", "kit.yml", "--to", "work", "--store", "store", "--json",
                   "--mirror-dir", self.mirror]  # fmt: skip
-        ran = self.world.run("kit", "autogen", *common, *self.world.forge_words(), *words, FARM_GITHUB_API=api,
-                             SOURCE_DATE_EPOCH="1700000000")  # fmt: skip
+        return ["kit", "autogen", *common, *self.world.forge_words(), *words]
+
+    @property
+    def env(self) -> dict[str, str]:
+        """Where the services are, and the time."""
+        return {"FARM_GITHUB_API": f"{self.services.base}/api", "SOURCE_DATE_EPOCH": "1700000000"}
+
+    def run(self, *words: object, status: int = 0) -> dict[str, Any]:
+        ran = self.world.run(*self.words(*words), **self.env)
         assert ran.status == status, ran.err + ran.out
         return json.loads(ran.out) if ran.out.startswith("{") else {"err": ran.err}
 
@@ -196,6 +208,43 @@ def test_a_changed_template_with_force_is_a_new_revision(bench: Bench) -> None:
     head = bench.world.branches("app-kit")
     bench.run("--push", "--force-merge-check")
     assert bench.world.branches("app-kit") == head
+
+
+KILLED: dict[str, Callable[[Bench], bool]] = {
+    "asking": lambda bench: any("/tags" in path for path in bench.services.paths()),
+    "download": lambda bench: any("/tarball/" in path for path in bench.services.paths()),
+    "mirror": lambda bench: bench.mirror.is_dir() and any(bench.mirror.iterdir()),
+    "push": lambda bench: any("receive-pack" in request for request in bench.world.git.requests),
+    "pulls": lambda bench: bool(bench.world.forge.pulls),
+}
+
+
+@pytest.mark.parametrize(
+    "phase", [pytest.param(name, marks=() if name == "push" else pytest.mark.slow) for name in KILLED]
+)
+def test_killed_and_run_again(bench: Bench, phase: str) -> None:
+    command = bench.world.command(*bench.words("--push", "--pr"))
+    with subprocess.Popen(
+        command, cwd=bench.world.folder, env=bench.world.environment(**bench.env), start_new_session=True,
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    ) as process:  # fmt: skip
+        while process.poll() is None and not KILLED[phase](bench):
+            time.sleep(0.005)
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+    report = bench.run("--push", "--pr")
+    assert bench.statuses(report)["dev-util/one"] == "generated"
+    heads = [pull.head for pull in bench.world.forge.pulls]
+    assert len(heads) == len(set(heads)) == len(bench.world.forge.open)
+    assert {"merge/mark-unstable/bump-dev-util_one-1_10", "merge/mark-unstable/bump-dev-util_three-0_1"} <= set(heads)
+    state = bench.world.branches("app-kit")
+    bench.run("--push", "--pr")
+    assert bench.world.branches("app-kit") == state and len(bench.world.forge.pulls) == len(heads)
+    for path in bench.mirror.iterdir():
+        os.utime(path, (1e9, 1e9))
+    bench.run("--push", "--pr")
+    names = {path.name for path in bench.mirror.iterdir()}
+    assert names == {"layout.conf", f"one-1.10-{sha('v1.10')[:7]}.tar.gz", f"three-0.1-{sha('0.1')[:7]}.tar.gz"}
 
 
 def test_a_new_branch(bench: Bench) -> None:

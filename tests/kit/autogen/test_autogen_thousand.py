@@ -12,19 +12,10 @@ import yaml
 from autogen_services import GitHub, Services, pypi_project
 from kit_command import World
 from kit_tree import Tree, files_of, read, subjects
+from test_autogen_into_kit import TEMPLATE
 
 PACKAGES, VERSIONS = 250, 4
 KINDS = ("github", "dirlisting", "json", "pypi")
-TEMPLATE = """\
-EAPI=7
-
-DESCRIPTION="{{ .Values.desc }}"
-HOMEPAGE="https://example.org"
-SRC_URI="{{ .Values.src_uri }}"
-LICENSE="MIT"
-SLOT="0"
-KEYWORDS="*"
-"""
 
 
 class Upstream:
