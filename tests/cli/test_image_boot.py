@@ -103,7 +103,7 @@ def test_images_made_twice_are_the_same(folder: Path, images: Path) -> None:
     for name in ("images", "specs"):
         shutil.copytree(CHECKOUT / name, other / name, symlinks=True)
     tools = other / "specs/boards/tools/image/build.yaml"
-    tools.write_text(tools.read_text() + "- echo another step, another key\n")
+    tools.write_text(tools.read_text() + "- echo another layer, another key >/opt/another\n")
     ran = farm(folder, "image", "build", *BOARDS, "--destination", str(other / "out"), "--json", cwd=other)
     assert ran.returncode == 0, ran.stdout[-4000:] + ran.stderr
     made = {file.name for file in (other / "out").iterdir() if file.suffix in (".img", ".zst", ".bmap")}

@@ -49,7 +49,7 @@ def test_it_is_built_and_runs(farm: Farm) -> None:
     for platform in PLATFORMS:
         if problem := binfmt.check(platform):
             pytest.skip(problem.message)
-        built = farm.build("--tree", str(SPECS), *TARGETS, "--platform", platform, limit=1500)
+        built = farm.build("--tree", str(SPECS), *TARGETS, "--platform", platform, limit=3600)
         assert built["status"] == 0, built
         assert {package["package"].partition("-")[0] for package in built["packages"]} == set(TARGETS)
 

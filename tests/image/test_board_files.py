@@ -90,6 +90,7 @@ def test_a_good_board(tmp_path: Path) -> None:
         ("  packages: [root/tiny]", "  packages: [root/tiny]\n  files: [{path: /a, source: gone}]", "missing-file", 18),
         ("password: secret", "password: secret, password-hash: x", "bad-user", 19),
         ("first-boot: [grow-root]", "first-boot: [grow-rot]", "bad-value", 20),
+        ("first-boot: [grow-root]", "test:\n  machine: virt\n  install: [devel]", "bad-value", 22),
         ("  grow: tools/growroot\n", "", "no-grow", 19),
         ("kernel:\n  package", "kernel:\n  pakage", "unknown-key", 9),
         ("  package: kernel/linux", "  package: linux", "bad-value", 9),
