@@ -14,7 +14,7 @@ from farm.spec.finding import nearest
 from farm.spec.problem import FarmError, Place, Problem, error
 from farm.spec.schema import Kind, explain, schema, valid
 from farm.spec.structure import resolve
-from farm.spec.yamltext import TEXT, Parsed, parse
+from farm.spec.yamltext import CORE, TEXT, Parsed, parse
 
 _RENAMES = [{"source": TEXT, "dest": TEXT}]
 _TAR: dict[str, Any] = {
@@ -37,6 +37,7 @@ _JOB: dict[str, Any] = {
     "environments": [{"key": TEXT, "value": TEXT}],
     "chroot_binds": BINDS,
     "hooks_files": [TEXT],
+    "options": {"*": CORE},
 }
 _SHAPE: dict[str, Any] = {"version": TEXT, "jobs": [_JOB]}
 

@@ -55,6 +55,13 @@ def test_what_is_merged_is_read_and_paths_are_the_specfiles(tmp_path: Path) -> N
     assert job.output.place.line == 3, "where the anchor is"
 
 
+def test_only_true_and_false_are_booleans_in_options(tmp_path: Path) -> None:
+    """As in mark-devkit, whose YAML is 1.2 where nothing else is asked for."""
+    text = GOOD.replace("options: {a: b}", "options: {a: yes, n: [off, true]}\n  hooks_files: [h.yml]")
+    job, _ = _read(tmp_path, text, "hooks:\n- name: one\n  commands: ['{{ .Values.a }} {{ .Values.n }}']\n")
+    assert as_json(job)["hooks"][0]["hooks"][0]["commands"] == ["yes [off true]"]
+
+
 @pytest.mark.parametrize(
     ("old", "new", "wrong"),
     [
