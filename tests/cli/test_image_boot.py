@@ -185,13 +185,18 @@ def test_no_qemu_outlives_a_farm_that_is_stopped_while_a_board_boots(
     folder: Path, images: Path, number: signal.Signals
 ) -> None:
     store = environment(folder)["FARM_STORE"]
-    command = [sys.executable, "-m", "farm", "image", "test", "pine64-plus", "--artifacts", str(folder / "stopped")]
+    # What runs in the background of a shell ignores Ctrl-C, and so would its children.
+    command = ["env", "--default-signal=INT", sys.executable, "-m", "farm", "image", "test", "pine64-plus"]
+    command += ["--artifacts", str(folder / "stopped")]
     log = folder / "stopped" / "pine64-plus.console.log"
     log.unlink(missing_ok=True)
     with subprocess.Popen(command, cwd=CHECKOUT, env=environment(folder), stdout=DEVNULL, stderr=DEVNULL) as running:
         assert until(lambda: log.exists() and log.stat().st_size and qemus(store), 120)
         running.send_signal(number)
-        running.wait(60)
+        try:
+            running.wait(60)
+        finally:
+            running.kill()
     assert until(lambda: not qemus(store), 30), qemus(store)
     assert not (folder / "stopped" / "junit.xml").exists()
     again = farm(folder, "image", "verify", str(images / "pine64-plus.img"))
