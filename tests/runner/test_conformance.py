@@ -93,9 +93,12 @@ def test_layer(bench: Bench, change: Change, request: pytest.FixtureRequest) -> 
 
 
 def test_own_session(sandbox: Bench) -> None:
-    """Not with Docker, where a shell starts the commands: POSIX has no way to begin a session."""
-    step = "set -- $(cat /proc/$$/stat); [ $6 = $$ ] && echo leader"
-    assert sandbox.output(step) == b"leader\n"
+    """The job's first process leads a session that is not the farm's; each command leads a process group in it.
+
+    Not with Docker, where a shell starts the commands: POSIX has no way to begin a session.
+    """
+    step = "set -- $(cat /proc/$$/stat); echo session $6; [ $5 = $$ ] && echo leader"
+    assert sandbox.output(step) == b"session 1\nleader\n"
 
 
 def test_environment_is_exact(bench: Bench) -> None:
