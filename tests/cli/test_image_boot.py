@@ -3,8 +3,8 @@
 
 Needs Debian's archive: `pytest -m ci tests/cli/test_image_boot.py`. Consoles' logs, screenshots and reports are left in
 FARM_TEST_ARTIFACTS, else in pytest's folder; FARM_TEST_STORE names a store to go on from.
-What it costs: docs/images.md. The boots of boards of 32 bits are slow: their four processors take a host of two cores from
-half a minute to several. `pytest -m "ci or slow" tests/cli/test_image_boot.py` has all.
+What it costs: docs/images.md. The boots of boards of 32 bits are slow: their four processors take a host of two cores
+from half a minute to several. `pytest -m "ci or slow" tests/cli/test_image_boot.py` has all.
 """
 
 from __future__ import annotations
