@@ -11,7 +11,7 @@ from farm.cli.session import Session
 from farm.engine.summary import Summary
 from farm.plan.job import Pack
 from farm.plan.node import Plan
-from farm.plan.recipe import SUFFIX
+from farm.plan.recipe import tarball_name
 from farm.spec.platform import USUAL
 from farm.spec.problem import FarmError, Problem, error
 from farm.store.outputs import put_blob, told
@@ -62,7 +62,7 @@ def deliver(plan: Plan, summary: Summary, session: Session) -> list[Delivered]:
             file = session.store.blob_path(result.package)
             if destination:
                 _check_platform(destination / f"{names[package]}{METADATA}", session.stated_platform())
-                file = destination / f"{names[package]}.package.tar{SUFFIX[action.compression]}"
+                file = destination / tarball_name(names[package], action.compression)
                 with told(file):
                     put_blob(session.store, result.package, file)
         except FarmError as failure:

@@ -226,7 +226,7 @@ class Core:
             if kept is None and not fits(want, free):
                 kept = reserve(want, free, self._ends(), self._now)
             elif fits(want, free) and (kept is None or kept.admits(end, want)):
-                self._charge(name, want, kept)
+                self._charge(name, want, end, kept)
                 free = less(free, want)
                 started.append(name)
         for name in started:
@@ -234,11 +234,10 @@ class Core:
             self.state[name] = "running"
         return started
 
-    def _charge(self, name: str, want: Charge, kept: Reservation | None) -> None:
+    def _charge(self, name: str, want: Charge, end: float, kept: Reservation | None) -> None:
         self._charged[name] = want
         self._began[name] = self._now
         if kept:
-            end = self._now + self.tasks[name].seconds
             if end <= kept.at:
                 self._past.add(name)
             kept.take(end, want)

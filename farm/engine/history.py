@@ -8,7 +8,7 @@ import json
 import re
 import sqlite3
 import statistics
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -169,11 +169,12 @@ class History:
         rows = self._db.execute(sql, (run, after))
         return [(number, json.loads(text)) for number, text in rows]
 
-    def estimates(self, nodes: Iterable[Node], sizes: Mapping[str, int] | None = None) -> dict[str, float]:
+    def estimates(self, nodes: Iterable[Node], size_of: Callable[[str], int] = lambda _need: 0) -> dict[str, float]:
         """Seconds each node may take.
 
         The median of its own past; of its package's; what its spec expects; the larger of its kind's median (or a
-        guess) and what the sources tell that it needs: ``sizes`` in bytes by node, as far as they are known.
+        guess) and what the sources tell that it needs: ``size_of`` gives a needed node's bytes, 0 where it knows none,
+        and is asked only about jobs of which nothing else is known.
         """
         sql = (
             "SELECT node, atom, kind, ended - started FROM executions WHERE status = 'ok'"
@@ -184,7 +185,7 @@ class History:
             for past in _pasts(node, of_atom, kind):
                 walls.setdefault(past, []).append(wall)
         medians = {past: statistics.median(times) for past, times in walls.items()}
-        return {node.id: _estimate(node, medians, sizes or {}) for node in nodes}
+        return {node.id: _estimate(node, medians, size_of) for node in nodes}
 
     def _open_runs(self) -> list[Run]:
         rows = self._db.execute("SELECT * FROM runs WHERE outcome = '' ORDER BY rowid DESC")
@@ -210,7 +211,7 @@ def kind_of(node: Node) -> str:
     return type(node.action).__name__.lower()
 
 
-def _estimate(node: Node, medians: Mapping[tuple[str, ...], float], sizes: Mapping[str, int]) -> float:
+def _estimate(node: Node, medians: Mapping[tuple[str, ...], float], size_of: Callable[[str], int]) -> float:
     kind = kind_of(node)
     *own, of_kind = _pasts(node.id, atom(node.package), kind)
     if known := [medians[past] for past in own if past in medians]:
@@ -220,7 +221,7 @@ def _estimate(node: Node, medians: Mapping[tuple[str, ...], float], sizes: Mappi
         return guess
     if node.action.limits.expected is not None:
         return node.action.limits.expected
-    return max(guess, sum(sizes.get(need, 0) for need in node.needs) / SOURCE_SPEED)
+    return max(guess, sum(map(size_of, node.needs)) / SOURCE_SPEED)
 
 
 def _pasts(node: str, of_atom: str | None, kind: str) -> tuple[tuple[str, ...], ...]:

@@ -84,12 +84,12 @@ class Looker:
         return self._seeds[seed]
 
 
-def source_sizes(plan: Plan, store: Store) -> dict[str, int]:
-    """Bytes of the sources that the store has or whose size is told, by node."""
-    fetches = {name: node.action for name, node in plan.nodes.items() if isinstance(node.action, Fetch)}
-    sizes = {name: fetch.size for name, fetch in fetches.items() if fetch.size}
-    there = {name: store.blob_path(fetch.sha256) for name, fetch in fetches.items() if store.has_blob(fetch.sha256)}
-    return sizes | {name: path.stat().st_size for name, path in there.items()}
+def source_size(plan: Plan, store: Store, name: str) -> int:
+    """Bytes of the source that a node fetches; 0: it fetches nothing, or nobody knows."""
+    action = plan.nodes[name].action
+    if not isinstance(action, Fetch):
+        return 0
+    return blob_result(store, action.sha256).size if store.has_blob(action.sha256) else action.size or 0
 
 
 def blob_result(store: Store, digest: Digest) -> Result:

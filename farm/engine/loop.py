@@ -7,6 +7,7 @@ one queue. So events are in order, and nothing in the core needs a lock.
 
 from __future__ import annotations
 
+import functools
 import logging
 import queue
 import threading
@@ -31,7 +32,7 @@ from farm.engine.events import (
 from farm.engine.execute import Began, Elsewhere, Made, Maker, Message, Retrying, lock_name
 from farm.engine.history import kind_of
 from farm.engine.journal import Journal
-from farm.engine.look import Answer, Looker, Ticket, source_sizes
+from farm.engine.look import Answer, Looker, Ticket, source_size
 from farm.engine.moves import (
     Away,
     Back,
@@ -102,7 +103,7 @@ class _Run:
         self.listeners: list[Listener] = [self.tally.take, journal.write, *listeners]
         self.looker = Looker(plan, store, options.makers)
         self.tickets: dict[str, Ticket] = {}
-        self.expected = journal.estimates(plan.nodes.values(), source_sizes(plan, store))
+        self.expected = journal.estimates(plan.nodes.values(), functools.partial(source_size, plan, store))
         self.capacity = options.capacity()
         tasks = [task_of(node, self.expected[node.id]) for node in plan.nodes.values()]
         self.core = Core(tasks, self.capacity, keep_going=options.keep_going)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from farm.plan.images import Images
 from farm.plan.node import Node, Plan
 from farm.plan.platform import Choice
-from farm.plan.recipe import SUFFIX, NodeSet, Options, Recipe, Stack
+from farm.plan.recipe import NodeSet, Options, Recipe, Stack, tarball_name
 from farm.spec.model import Build, Package, PackageId, Requirement, Tree
 from farm.spec.problem import FarmError, Problem
 from farm.spec.solver import Index, Resolution, solve
@@ -192,7 +192,7 @@ class _Planner:
 
     def retrieved(self, pattern: str, compression: str, above: Choice) -> list[tuple[str, Stack]]:
         """Names and stacks of the packages whose tarball's name matches a glob, sorted by name."""
-        names = {f"{package.fingerprint}.package.tar{SUFFIX[compression]}": package for package in self.tree.packages}
+        names = {tarball_name(package.fingerprint, compression): package for package in self.tree.packages}
         found = ((name, names[name]) for name in sorted(fnmatch.filter(names, pattern)))
         return [(name, self.alone(one, self._chosen(one, above, finished=True))) for name, one in found]
 

@@ -46,9 +46,14 @@ PRESET = (
 )
 """What every job's environment starts from."""
 
-SUFFIX = {"none": "", "gzip": ".gz", "zstd": ".zst"}
+_SUFFIX = {"none": "", "gzip": ".gz", "zstd": ".zst"}
 T = TypeVar("T")
 _EXTRACTED_BY_ADD = (".tar", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
+
+
+def tarball_name(fingerprint: str, compression: str) -> str:
+    """What the tarball of a package (``NAME-CATEGORY-VERSION``) is called."""
+    return f"{fingerprint}.package.tar{_SUFFIX[compression]}"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -256,7 +261,7 @@ class Recipe:
             archives = [file for file in own if file.path.endswith(_EXTRACTED_BY_ADD)]
             inputs += [ArchiveInput(file.sha256, WORKDIR, origin=file.origin) for file in archives]
             if not found and not own:
-                hint = "the name of a package's tarball is NAME-CATEGORY-VERSION.package.tar" + SUFFIX["zstd"]
+                hint = "the name of a package's tarball is " + tarball_name("NAME-CATEGORY-VERSION", "zstd")
                 raise self._wrong("retrieve-nothing", f"no package's tarball matches {pattern!r}", hint)
         return inputs
 

@@ -40,7 +40,7 @@ def served(board: Board, plan: Plan, made: Mapping[str, Result], session: Sessio
 def _made(board: Board, plan: Plan, made: Mapping[str, Result], session: Session, scratch: Path) -> Path:
     """The wagon's folder."""
     from farm.plan.job import Pack
-    from farm.plan.recipe import SUFFIX
+    from farm.plan.recipe import tarball_name
     from farm.wagon.create import Request, create_wagon
 
     packages, wagon = scratch / "packages", scratch / "wagon"
@@ -49,7 +49,7 @@ def _made(board: Board, plan: Plan, made: Mapping[str, Result], session: Session
     for node, result in made.items():
         action = plan.nodes[node].action
         if isinstance(action, Pack) and result.package:
-            name = f"{names[plan.nodes[node].package or '']}.package.tar{SUFFIX[action.compression]}"
+            name = tarball_name(names[plan.nodes[node].package or ""], action.compression)
             shutil.copyfile(session.store.blob_path(result.package), packages / name)
     urls = ("http://10.0.2.2/",)
     create_wagon(Request(session.tree, packages, wagon, name="boot-test", urls=urls, platform=board.platform))

@@ -9,6 +9,7 @@ import os
 import re
 import threading
 import time
+from collections.abc import Iterable
 from pathlib import Path
 
 HOUR = 3600.0
@@ -24,23 +25,19 @@ def part_of(file: Path) -> Path:
 
 def sweep_parts(folder: Path, age: float = HOUR) -> None:
     """Removes from a folder what was left of attempts to write any file in it, if it is ``age`` seconds old."""
-    before = time.time() - age
     with contextlib.suppress(OSError), os.scandir(folder) as entries:
-        left = [Path(entry) for entry in entries if _PART.fullmatch(entry.name)]
-        for part in left:
-            with contextlib.suppress(FileNotFoundError):
-                if part.lstat().st_mtime <= before:
-                    part.unlink()
+        _remove([Path(entry) for entry in entries if _PART.fullmatch(entry.name)], age)
 
 
 def forget_parts(file: Path, age: float = HOUR) -> None:
     """Removes what was left beside ``file`` of earlier attempts to write it, if it is ``age`` seconds old."""
+    beside = file.parent.glob(f".{glob.escape(file.name)}.*")
+    _remove([left for left in beside if _OURS.fullmatch(left.name.removeprefix(f".{file.name}"))], age)
+
+
+def _remove(parts: Iterable[Path], age: float) -> None:
     before = time.time() - age
-    for left in file.parent.glob(f".{glob.escape(file.name)}.*"):
-        if not _OURS.fullmatch(left.name.removeprefix(f".{file.name}")):
-            continue
-        try:
-            if left.lstat().st_mtime <= before:
-                left.unlink()
-        except FileNotFoundError:
-            continue
+    for part in parts:
+        with contextlib.suppress(FileNotFoundError):
+            if part.lstat().st_mtime <= before:
+                part.unlink()
