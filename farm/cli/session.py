@@ -185,7 +185,7 @@ class Session:
             settings.network,
             compression,  # type: ignore[arg-type]
             images,
-            platforms=self._platforms(platform or settings.platform),
+            platforms=self.platforms(settings, platform or settings.platform),
         )
         plan = make_plan(self.tree, wanted, options)
         if not everything:
@@ -193,14 +193,17 @@ class Session:
         nameless = [p for p in self.tree.problems if p.severity == "error" and not p.package]
         return dataclasses.replace(plan, problems=(*nameless, *plan.problems))
 
-    def _platforms(self, target: str) -> Platforms:
-        """What this host can do for ``target``; what it can do for others is not looked at."""
+    def platforms(self, settings: Settings, target: str) -> Platforms:
+        """What this host can do for ``target``; what it can do for others is not looked at.
+
+        ``settings``: those of the trees, which name native compilers.
+        """
         from farm.plan.platform import Platforms
         from farm.runner.registry import platforms_of
         from farm.spec.model import Requirement
         from farm.spec.platform import host_platform
 
-        named = self.settings.accelerators if self.accelerate else {}
+        named = settings.accelerators if self.accelerate else {}
         accelerators = tuple((platform, Requirement(*package.split("/"))) for platform, package in named.items())
         host = host_platform()
         native = (host,) if target == host else platforms_of(self.settings.runner)

@@ -316,7 +316,9 @@ def _prepared(session: Session, names: Iterable[str], layout: Layout, options: M
 def _packages(session: Session) -> TreePackages:
     from farm.stage.packages import TreePackages
 
-    return TreePackages(session.settings.store / "trees", plain_is_docker=session.settings.runner == "docker")
+    settings = session.settings
+    docker = settings.runner == "docker"
+    return TreePackages(settings.store / "trees", plain_is_docker=docker, platforms=session.platforms)
 
 
 def _library(options: Mapping[str, Any]) -> Library:

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from farm.plan.images import Images, seed_of
 from farm.plan.job import Made, Pack, Unpack
 from farm.plan.make import make_plan
 from farm.plan.node import Node
+from farm.plan.platform import Platforms
 from farm.plan.recipe import NodeSet, Options
 from farm.spec.load import load
 from farm.spec.model import Package, PackageId, Tree
@@ -44,11 +45,22 @@ class PlannedPackages:
 
 
 class TreePackages:
-    """Reads each tree once. ``cache`` is where parsed trees are kept; ``runner`` and ``network`` as of settings."""
+    """Reads each tree once.
 
-    def __init__(self, cache: Path | None = None, *, plain_is_docker: bool = False) -> None:
+    ``cache`` is where parsed trees are kept. ``platforms`` says, for settings and a platform, how packages are made for it
+    (default: natively).
+    """
+
+    def __init__(
+        self,
+        cache: Path | None = None,
+        *,
+        plain_is_docker: bool = False,
+        platforms: Callable[[Settings, str], Platforms] | None = None,
+    ) -> None:
         self._cache = cache
         self._plain_is_docker = plain_is_docker
+        self._platforms = platforms
         self._trees: dict[PackageSource, tuple[Settings, Tree, Index[Package]]] = {}
 
     def plan(self, stage: Stage, roots: Mapping[str, tuple[Made, ...]], nodes: NodeSet) -> PlannedPackages:
@@ -88,7 +100,8 @@ class TreePackages:
     def _options(self, settings: Settings, stage: Stage, roots: Mapping[str, tuple[Made, ...]]) -> Options:
         seeds = {name: seed_of(seed) for name, seed in settings.seeds.items()}
         images = Images(seeds, settings.images, plain_is_docker=self._plain_is_docker, roots=roots)
-        return Options(stage.platform, settings.network, images=images)
+        platforms = self._platforms(settings, stage.platform) if self._platforms else Platforms()
+        return Options(stage.platform, settings.network, images=images, platforms=platforms)
 
 
 def _found(tree: Tree, wanted: Sequence[Wanted]) -> tuple[list[PackageId], list[Problem]]:

@@ -32,6 +32,8 @@ BOARDS = ("orangepi-pc", "bananapi-m2-ultra", "rpi4", "pine64-plus")
 SLOW_BOOTS = ("orangepi-pc", "bananapi-m2-ultra", "bananapi")
 USUAL = {"kernel", "root is mounted", "root has grown to the card", "machine id", "first boot is over", "host name"}
 ONLINE = {"network", "devel/tcc is installed from our wagon", "the compiler runs"}
+WHOLE = {"rpi4": "arm64", "pine64-plus": "arm64", "orangepi-pc": "armv7", "bananapi-m2-ultra": "armv7"}
+"""Board → value file of specs/mfs: boards that boot with all of Macaroni From Scratch, too."""
 
 pytestmark = [
     pytest.mark.boot,
@@ -137,6 +139,22 @@ def test_a_board_boots(folder: Path, board: str) -> None:
     assert "farm: first boot done" in (place / f"{board}.console.log").read_text(errors="replace")
     suite = ElementTree.parse(place / "junit.xml").find("testsuite")
     assert suite is not None and suite.get("failures") == "0"
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("board", WHOLE)
+def test_a_board_boots_with_the_whole_system(folder: Path, board: str) -> None:
+    """Its root is stage 3 of specs/mfs: more than an hour of CPU for a machine of which the store has nothing."""
+    place = artifacts(folder) / f"{board}-mfs"
+    values = [f"specs/mfs/values/{WHOLE[board]}.yaml", "images/values/mfs.yaml"]
+    words = ["--tree", "specs/mfs", *(word for file in values for word in ("--values", file))]
+    words += ["--timeout", "15m", "--artifacts", str(place), "--json"]
+    ran = farm(folder, "image", "test", board, *words, limit=6 * 3600)
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    trial = json.loads(ran.stdout)[0]
+    checks = {check["name"]: check["skipped"] for check in trial["checks"]}
+    assert trial["ok"] and set(checks) >= {*USUAL, "network", "tools/growroot is installed from our wagon"}
+    assert not any(checks.values()) and "the compiler runs" in checks
 
 
 @CI

@@ -17,7 +17,8 @@ from typing import Any
 import pytest
 
 SPECS = Path(__file__).parents[2] / "specs" / "mfs"
-PLATFORMS = ["amd64", "arm64", "armv7"]
+PLATFORMS = {"amd64": "linux/amd64", "arm64": "linux/arm64", "armv7": "linux/arm/v7"}
+CROSSED = ["arm64", "armv7"]
 LIBRARIES = ["musl", "glibc"]
 GENERATION = ["musl", "linux-headers", "binutils", "gcc"]
 
@@ -37,10 +38,16 @@ def values(*names: str) -> list[str]:
 
 
 @cache
-def graph(targets: str, *names: str) -> dict[str, set[str]]:
-    """What the job of each package waits for (or its packing, when it has none), by category and name."""
+def graph(targets: str, machine: str, *names: str, own: bool = True) -> dict[str, set[str]]:
+    """What the job of each package waits for (or its packing, when it has none), by category and name.
+
+    ``own``: what is made is for that machine, not a tool for this host.
+    """
+    words = ["--platform", PLATFORMS[machine]] if own else []
     with tempfile.TemporaryDirectory() as store:
-        plan = farm("plan", "--tree", str(SPECS), *values(*names), *targets.split(), store=Path(store))
+        plan = farm(
+            "plan", "--tree", str(SPECS), *values(machine, *names), *words, *targets.split(), store=Path(store)
+        )
     needs: dict[str, set[str]] = {}
     for node in plan["nodes"]:
         package = bare(node["node"])
@@ -50,7 +57,8 @@ def graph(targets: str, *names: str) -> dict[str, set[str]]:
 
 
 def bare(package: str) -> str:
-    """The package of a node, without its version."""
+    """The package of a node, without its version and platform."""
+    package = package.partition("@")[0]
     if package.startswith(("source:", "seed:")):
         return package.rpartition("+")[0] or package
     name, dash, version = package.partition(":")[0].rpartition("-")
@@ -79,8 +87,44 @@ def test_every_stage_can_be_planned(platform: str, library: str) -> None:
 
 @pytest.mark.parametrize("platform", PLATFORMS)
 def test_cross_toolchain_and_first_programs_need_no_other_machine(platform: str) -> None:
-    needs = graph("cross/gcc cross/binutils cross/musl cross/busybox cross/make cross/bash", platform)
+    needs = graph("cross/gcc cross/binutils cross/busybox cross/make cross/bash", platform)
     assert categories(needs) == {"cross", "stage1", "source", "seed"}
+
+
+@pytest.mark.parametrize("platform", CROSSED)
+def test_a_system_for_another_machine_is_cross_built_whole(platform: str) -> None:
+    needs = graph("mfs/stage3", platform)
+    with tempfile.TemporaryDirectory() as store:
+        options = [*values(platform), "--platform", PLATFORMS[platform]]
+        plan = farm("plan", "--tree", str(SPECS), *options, "mfs/stage3", store=Path(store))
+    ways = {bare(node["node"]): node.get("platform") for node in plan["nodes"]}
+    for name in needs:
+        if name.startswith(("stage2/", "stage3/", "cross/", "check/")):
+            assert ways[name]["how"] == "cross", name
+    assert {"stage2/bash", "cross/gcc", "cross/binutils", "stage2/musl", "check/seedless-stage3"} <= needs["mfs/stage3"]
+    assert not {"gen1", "gen2", "rebuilt"} & categories(needs)
+    # bash is linked with our ncurses, not with the seed's.
+    assert "stage2/ncurses" in needs["stage2/bash"]
+
+
+@pytest.mark.parametrize("platform", CROSSED)
+def test_a_cross_toolchain_is_a_tool_of_this_host(platform: str) -> None:
+    needs = graph("mfs/stage1", platform, own=False)
+    assert categories(needs) == {"mfs", "stage1", "source", "seed"}
+
+
+@pytest.mark.parametrize(
+    ("target", "words"),
+    [
+        ("mfs/stage3", values("arm64")),
+        ("mfs/stage3", ["--platform", "linux/arm64"]),
+        ("stage2/bash", [*values("arm64"), "--platform", "linux/arm/v7"]),
+    ],
+)
+def test_values_and_platform_have_to_agree(target: str, words: list[str], tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "farm", "plan", "--tree", str(SPECS), "--store", str(tmp_path), *words, target]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=120)
+    assert done.returncode == 1 and "[wrong-platform]" in done.stderr, done.stderr + done.stdout[-2000:]
 
 
 def test_later_value_files_win() -> None:
