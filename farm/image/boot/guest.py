@@ -157,8 +157,7 @@ async def running(
     try:
         await _connect(client, ours, process, said)
         reader, writer = await asyncio.open_unix_connection(sock=our_serial)
-        if machine.one_core:  # all its threads are there, and none of the guest's code has run
-            share_one_core(process.pid)
+        share_one_core(process.pid)  # its processors' threads are there, and no code of the guest's has run
         await client.execute("cont")
         yield Guest(process, client, reader, writer)
     finally:

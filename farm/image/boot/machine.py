@@ -29,8 +29,6 @@ class Machine:
     network: tuple[str, ...]
     display: bool
     way: str
-    one_core: bool = False
-    """Whether its processors, threads of QEMU, share a core of the host: see `farm.image.boot.cores`."""
 
 
 _SD = ("-drive", "if=sd,format=raw,file={image}")
@@ -38,12 +36,10 @@ _USER = ("-nic", "user")
 
 MACHINES: Mapping[str, Machine] = {
     "orangepi-pc": Machine(
-        "orangepi-pc", _CLOCK, _SD, _USER, False, "from the image's own boot loader (SPL) on, on QEMU's orangepi-pc",
-        one_core=True,
+        "orangepi-pc", _CLOCK, _SD, _USER, False, "from the image's own boot loader (SPL) on, on QEMU's orangepi-pc"
     ),
     "bpim2u": Machine(
-        "bpim2u", _CLOCK, _SD, _USER, False, "from the image's own boot loader (SPL) on, on QEMU's bpim2u",
-        one_core=True,
+        "bpim2u", _CLOCK, _SD, _USER, False, "from the image's own boot loader (SPL) on, on QEMU's bpim2u"
     ),
     "raspi4b": Machine(
         "raspi4b", (), _SD, ("-netdev", "user,id=net", "-device", "usb-net,netdev=net"), True,
