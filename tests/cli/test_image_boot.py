@@ -3,8 +3,7 @@
 
 Needs Debian's archive: `pytest -m ci tests/cli/test_image_boot.py`. Consoles' logs, screenshots and reports are left in
 FARM_TEST_ARTIFACTS, else in pytest's folder; FARM_TEST_STORE names a store to go on from.
-What it costs: docs/images.md. The boots of boards of 32 bits are slow: their four processors take a host of two cores
-from half a minute to several. `pytest -m "ci or slow" tests/cli/test_image_boot.py` has all.
+What it costs: docs/images.md.
 """
 
 from __future__ import annotations
@@ -29,7 +28,7 @@ from farm.spec.platform import host_platform
 CI = pytest.mark.ci
 CHECKOUT = Path(__file__).parents[2]
 BOARDS = ("orangepi-pc", "bananapi-m2-ultra", "rpi4", "pine64-plus")
-SLOW_BOOTS = ("orangepi-pc", "bananapi-m2-ultra", "bananapi")
+BOOTED = (*BOARDS, "bananapi")
 USUAL = {"kernel", "root is mounted", "root has grown to the card", "machine id", "first boot is over", "host name"}
 ONLINE = {"network", "devel/tcc is installed from our wagon", "the compiler runs"}
 WHOLE = {"rpi4": "arm64", "pine64-plus": "arm64", "orangepi-pc": "armv7", "bananapi-m2-ultra": "armv7"}
@@ -118,13 +117,8 @@ def test_images_made_twice_are_the_same(folder: Path, images: Path) -> None:
         assert sha256(images / name) == sha256(other / "out" / name), name
 
 
-@pytest.mark.parametrize(
-    "board",
-    [
-        *(pytest.param(board, marks=CI) for board in BOARDS if board not in SLOW_BOOTS),
-        *(pytest.param(board, marks=pytest.mark.slow) for board in SLOW_BOOTS),
-    ],
-)
+@CI
+@pytest.mark.parametrize("board", BOOTED)
 def test_a_board_boots(folder: Path, board: str) -> None:
     place = artifacts(folder) / board
     ran = farm(folder, "image", "test", board, "--timeout", "15m", "--artifacts", str(place), "--json")

@@ -15,8 +15,9 @@ from pathlib import Path
 import pytest
 
 from farm.image.boot import machine as machines
-from farm.image.boot.checks import Checked, Served, usual_checks
-from farm.image.boot.guest import running
+from farm.image.boot.checks import LOGIN, Checked, Served, log_in, usual_checks
+from farm.image.boot.cores import share_one_core
+from farm.image.boot.guest import Guest, running
 from farm.image.boot.machine import MACHINES, find_qemu
 from farm.image.boot.report import as_json, junit
 from farm.image.boot.trial import Trial
@@ -101,6 +102,128 @@ def test_a_qemu_that_does_not_start_says_why(qemu: tuple[str, ...], tmp_path: Pa
     with pytest.raises(FarmError) as failure:
         asyncio.run(session())
     assert failure.value.code == "qemu-failed" and "gone" in failure.value.problems[0].message
+
+
+def threads_of(process: int) -> list[int]:
+    """The threads of a process."""
+    return [int(entry.name) for entry in Path(f"/proc/{process}/task").iterdir()]
+
+
+THREADS = """
+import threading
+wait = threading.Event()
+for _ in range(3):
+    threading.Thread(target=wait.wait).start()
+print("ready", flush=True)
+input()
+threading.Thread(target=wait.wait).start()
+print("another", flush=True)
+input()
+wait.set()
+"""
+
+
+def test_all_threads_of_an_emulator_share_a_core() -> None:
+    allowed = os.sched_getaffinity(0)
+    with subprocess.Popen(
+        [sys.executable, "-c", THREADS], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        assert process.stdin and process.stdout
+        try:
+            assert process.stdout.readline() == "ready\n"
+            share_one_core(process.pid)
+            print(file=process.stdin, flush=True)
+            assert process.stdout.readline() == "another\n"
+            threads = threads_of(process.pid)
+            cores = {frozenset(os.sched_getaffinity(thread)) for thread in threads}
+            assert len(threads) == 5 and len(cores) == 1
+            core = cores.pop()
+            assert len(core) == 1 and core <= allowed
+            assert {os.sched_getscheduler(thread) for thread in threads} == {os.SCHED_BATCH}
+        finally:
+            process.kill()
+    assert os.sched_getaffinity(0) == allowed
+    share_one_core(process.pid)  # it is gone: nothing to do, and no failure
+
+
+def test_qemu_s_processors_share_a_core(qemu: tuple[str, ...], card: Path, tmp_path: Path) -> None:
+    async def session() -> list[set[int]]:
+        async with running(qemu, MACHINES["virt"], card, tmp_path / "log") as guest:
+            threads = threads_of(guest._process.pid)
+            assert len(threads) > 2  # two processors, and QEMU's own
+            return [os.sched_getaffinity(thread) for thread in threads]
+
+    cores = asyncio.run(session())
+    assert all(len(core) == 1 and core == cores[0] for core in cores)
+
+
+class Typed:
+    """The writing end of a console: what is typed can be seen, and the guest answers by `answers`."""
+
+    def __init__(self, reader: asyncio.StreamReader, answers: list[bytes]) -> None:
+        self.lines: list[bytes] = []
+        self._line = b""
+        self._reader = reader
+        self._answers = answers
+
+    def write(self, data: bytes) -> None:
+        self._line += data
+        if self._line.endswith(b"\n"):
+            self.lines.append(self._line)
+            self._line = b""
+            self._reader.feed_data(self._answers.pop(0))
+
+    async def drain(self) -> None:
+        """Nothing waits."""
+
+
+LINK = b"[   29.753516] dwmac-sun8i 1c50000.ethernet eth0: Link is Up - 100Mbps/Full\r\n"
+
+
+def console(said: bytes, answers: list[bytes]) -> tuple[Guest, Typed]:
+    """A guest of which there is nothing but a console."""
+    reader = asyncio.StreamReader()
+    reader.feed_data(said)
+    typed = Typed(reader, answers)
+    return Guest(None, None, reader, typed), typed  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("at", range(1, len(b"board login: ") + 1))
+def test_a_login_prompt_is_seen_wherever_the_kernel_speaks(at: int) -> None:
+    """Its messages come between any two bytes of it, and before any of the dialogue's answers."""
+    board = read_board(IMAGES / "orangepi-pc.yaml", {})
+    prompt = b"board login: "
+
+    async def session() -> tuple[str, list[bytes]]:
+        said = b"farm: first boot done\r\n" + prompt[:at] + LINK + LINK + prompt[at:]
+        answers = [b"root\r\nPass" + LINK + b"word: ", b"\r\n~ # " + LINK, b"stty\r\nREADY-NOW\r\n"]
+        guest, typed = console(said, answers)
+        return await log_in(guest, board, 5), typed.lines
+
+    user, lines = asyncio.run(session())
+    assert user == "root" and lines[:2] == [b"root\n", b"farm\n"]
+
+
+def test_a_panic_after_a_prompt_is_seen() -> None:
+    async def session() -> None:
+        guest, _ = console(b"board log[    3.000000] Kernel panic - not syncing: VFS\r\n", [])
+        await guest.prompt(LOGIN, 5)
+
+    with pytest.raises(FarmError) as failure:
+        asyncio.run(session())
+    assert failure.value.code == "guest-failed" and "VFS" in failure.value.problems[0].message
+
+
+def test_a_refused_password_is_told() -> None:
+    board = read_board(IMAGES / "orangepi-pc.yaml", {})
+
+    async def session() -> None:
+        guest, _ = console(b"board login: ", [b"Password: ", b"\r\nLogin incorrect\r\nboard login: "])
+        await log_in(guest, board, 5)
+
+    with pytest.raises(FarmError) as failure:
+        asyncio.run(session())
+    assert failure.value.code == "no-login"
 
 
 def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:

@@ -14,8 +14,8 @@ from farm.image.boot.machine import Machine
 from farm.image.model import Board, Check
 from farm.spec.problem import FarmError, error
 
-LOGIN = rb"login: $"
-_PROMPT = rb"[#$] (\x1b\[6n)?$"
+LOGIN = rb"login: "
+_PROMPT = rb"[#$] (\x1b\[6n)?"
 _ANSWER = 60.0
 _NOT_HERE = 77
 """The exit status of a check that does not apply, as in Automake's tests."""
@@ -92,14 +92,14 @@ async def log_in(guest: Guest, board: Board, timeout: float) -> str:
 
     FarmError as `Guest.expect`, ``no-login`` when the password is refused. Empty when nobody has a password.
     """
-    await guest.expect(LOGIN, timeout)
+    await guest.prompt(LOGIN, timeout)
     user = next((user for user in board.users if user.password), None)
     if user is None:
         return ""
     await guest.type(f"{user.name}\n")
-    await guest.expect(rb"[Pp]assword: ?$", _ANSWER)
+    await guest.prompt(rb"[Pp]assword: ?", _ANSWER)
     await guest.type(f"{user.password}\n")
-    found = await guest.expect(_PROMPT + b"|[Ll]ogin incorrect", _ANSWER)
+    found = await guest.prompt(_PROMPT + rb"|[Ll]ogin incorrect(?s:.*)", _ANSWER)
     if b"ncorrect" in found[0]:
         raise error("no-login", f"the console refuses the password of {user.name}")
     # Without the line's echo, prompts and the kernel's messages (but those of a panic), answers are what commands say.

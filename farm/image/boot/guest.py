@@ -13,10 +13,11 @@ import contextlib
 import re
 import socket
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from farm.image.boot.cores import share_one_core
 from farm.image.boot.machine import Machine, command
 from farm.spec.problem import error
 
@@ -30,6 +31,8 @@ _FATAL = (
     rb"SCRIPT FAILED[^\r\n]*",
     rb"Unhandled fault[^\r\n]*",
 )
+_KERNEL = re.compile(rb"\[ *\d+\.\d{6}\] [^\r\n]*\r*\n")
+"""A line of the kernel's, which it says wherever the console's cursor is: within a prompt, too."""
 _QUIT_SECONDS = 10.0
 _DIE_WITH_FARM = ("setpriv", "--pdeathsig", "KILL", "--")
 
@@ -63,11 +66,33 @@ class Guest:
         FarmError ``guest-timeout``, ``guest-failed`` (a panic, or what the farm's own initial RAM disk calls failed) or
         ``guest-ended``.
         """
-        wanted, fatal = re.compile(pattern), re.compile(b"|".join(_FATAL))
-        deadline = time.monotonic() + timeout
-        while True:
+        wanted = re.compile(pattern)
+
+        def search() -> re.Match[bytes] | None:
             if found := wanted.search(self.console, self._position):
                 self._position = found.end()
+            return found
+
+        return await self._until(search, pattern, timeout)
+
+    async def prompt(self, pattern: bytes, timeout: float) -> re.Match[bytes]:
+        """Waits until the console ends with something, but for what the kernel says. FarmError as `expect`."""
+        wanted = re.compile(b"(?:%s)$" % pattern)
+
+        def search() -> re.Match[bytes] | None:
+            if found := wanted.search(_KERNEL.sub(b"", self.console[self._position :])):
+                self._position = len(self.console)
+            return found
+
+        return await self._until(search, pattern, timeout)
+
+    async def _until(
+        self, search: Callable[[], re.Match[bytes] | None], pattern: bytes, timeout: float
+    ) -> re.Match[bytes]:
+        fatal = re.compile(b"|".join(_FATAL))
+        deadline = time.monotonic() + timeout
+        while True:
+            if found := search():
                 return found
             if bad := fatal.search(self.console, self._position):
                 raise error("guest-failed", f"the guest says: {bad[0].decode(errors='replace')}")
@@ -132,6 +157,7 @@ async def running(
     try:
         await _connect(client, ours, process, said)
         reader, writer = await asyncio.open_unix_connection(sock=our_serial)
+        share_one_core(process.pid)  # its processors' threads are there, and no code of the guest's has run
         await client.execute("cont")
         yield Guest(process, client, reader, writer)
     finally:

@@ -49,7 +49,7 @@ def watch(board: Board, image: Path, loader: Path | None, scratch: Path, log: Pa
     async def session() -> int:
         async with running(program, prepared.machine, prepared.card, log, prepared.extra) as guest:
             try:
-                await guest.expect(LOGIN, test.timeout)
+                await guest.prompt(LOGIN, test.timeout)
             except FarmError as failure:
                 say(guest.console.decode(errors="replace"))
                 say(f"\n{failure.problems[0].message}\n")
