@@ -47,8 +47,8 @@ class PlannedPackages:
 class TreePackages:
     """Reads each tree once.
 
-    ``cache`` is where parsed trees are kept. ``platforms`` says, for settings and a platform, how packages are made for it
-    (default: natively).
+    ``cache`` is where parsed trees are kept. ``platforms`` says, for settings and a platform, how packages are made
+    for it (default: natively).
     """
 
     def __init__(

@@ -45,9 +45,7 @@ def graph(targets: str, machine: str, *names: str, own: bool = True) -> dict[str
     """
     words = ["--platform", PLATFORMS[machine]] if own else []
     with tempfile.TemporaryDirectory() as store:
-        plan = farm(
-            "plan", "--tree", str(SPECS), *values(machine, *names), *words, *targets.split(), store=Path(store)
-        )
+        plan = farm("plan", "--tree", str(SPECS), *values(machine, *names), *words, *targets.split(), store=Path(store))
     needs: dict[str, set[str]] = {}
     for node in plan["nodes"]:
         package = bare(node["node"])
@@ -97,7 +95,7 @@ def test_a_system_for_another_machine_is_cross_built_whole(platform: str) -> Non
     with tempfile.TemporaryDirectory() as store:
         options = [*values(platform), "--platform", PLATFORMS[platform]]
         plan = farm("plan", "--tree", str(SPECS), *options, "mfs/stage3", store=Path(store))
-    ways = {bare(node["node"]): node.get("platform") for node in plan["nodes"]}
+    ways = {bare(node["node"]): node["platform"] for node in plan["nodes"] if node.get("platform")}
     for name in needs:
         if name.startswith(("stage2/", "stage3/", "cross/", "check/")):
             assert ways[name]["how"] == "cross", name
@@ -105,6 +103,16 @@ def test_a_system_for_another_machine_is_cross_built_whole(platform: str) -> Non
     assert not {"gen1", "gen2", "rebuilt"} & categories(needs)
     # bash is linked with our ncurses, not with the seed's.
     assert "stage2/ncurses" in needs["stage2/bash"]
+
+
+@pytest.mark.parametrize("platform", CROSSED)
+def test_a_stage_for_another_machine_is_cross_built(platform: str, tmp_path: Path) -> None:
+    """Its seed is this host's, and there is one; no other root is made."""
+    stages = SPECS.parents[1] / "stages"
+    shown = farm("stage", "show", f"mfs-{platform}-stage3", "--stages", str(stages), store=tmp_path)
+    nodes = [node["node"] for node in shown["nodes"]]
+    assert [name for name in nodes if name.startswith("seed:")] == ["seed:host+9"]
+    assert any(name.startswith("stage2/bash-") and "@arm" in name for name in nodes)
 
 
 @pytest.mark.parametrize("platform", CROSSED)
