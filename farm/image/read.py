@@ -93,7 +93,7 @@ def read_board(file: Path, values: Mapping[str, Any]) -> Board:
         raise FarmError(problems)
     rendered = render_document(source, {**values, "name": file.stem}, (), _SHAPE)
     data, parsed = rendered.data, rendered.parsed
-    problems = [*problems, *(p for p in rendered.problems if p.severity == "error")]
+    problems = [*problems, *rendered.refused]
     if not problems and not valid("board", data):
         findings = explain("board", data)
         problems += [Problem(f.code, f.message, parsed.place(f.path, key=f.at_key), f.hint) for f in findings]

@@ -35,6 +35,12 @@ class Rendered:
         """The document's data."""
         return {} if self.parsed.data is None else self.parsed.data
 
+    @property
+    def refused(self) -> list[Problem]:
+        """What makes a file of the farm's own formats wrong: errors, and a second document, which spec files may have."""
+        second = [dataclasses.replace(p, severity="error") for p in self.problems if p.code == "several-documents"]
+        return [*(p for p in self.problems if p.severity == "error"), *second]
+
 
 def open_source(path: str, content: bytes | None = None) -> tuple[Source | None, list[Problem]]:
     """Reads a text file (``content`` when its bytes are there already). None with the problem when it cannot be."""

@@ -76,9 +76,8 @@ def read_stage(path: Path, values: Mapping[str, Any]) -> Stage:
         raise FarmError(problems)
     name = path.name.removesuffix(".yaml")
     rendered = render_document(source, {**values, "name": name}, (), _SHAPE)
-    problems = [p for p in rendered.problems if p.severity == "error"]
-    if problems:
-        raise FarmError(problems)
+    if rendered.refused:
+        raise FarmError(rendered.refused)
     if not valid("stage", rendered.data):
         findings = explain("stage", rendered.data)
         raise FarmError(

@@ -179,13 +179,14 @@ def test_what_a_hostile_file_asks_for(tmp_path: Path, old: str, new: str, code: 
         ("description: " + "[" * 100_000, "yaml-too-deep"),
         ('!!python/object/apply:os.system ["true"]\n', "wrong-type"),
         (GOOD + "platform: linux/arm/v7\n", "duplicate-key"),
+        (GOOD + "---\n" + GOOD, "several-documents"),
         (GOOD.replace("A board", "A\0board"), "bad-yaml"),
         (GOOD + "{{ range $i := until 100000000 }}x{{ end }}\n", "template-execution"),
         (GOOD.replace("A board", '{{ repeat 1000000000 "x" }}'), "template-execution"),
         ('{{ define "a" }}{{ template "a" . }}{{ end }}{{ template "a" . }}\n' + GOOD, "template-execution"),
         ("", "missing-key"),
     ],
-    ids=range(10),
+    ids=range(11),
 )  # fmt: skip
 def test_bombs(tmp_path: Path, text: str, code: str) -> None:
     assert code in {found for found, _ in problems(tmp_path, text)}
