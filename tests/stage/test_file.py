@@ -60,7 +60,7 @@ def found(path: Path) -> list[tuple[str, int]]:
         (GOOD + "hoks: []\n", [("unknown-key", 4)]),
         ("release: {build: ../b, subarch: s}\nseed: {empty: true}\noutputs: [tar]\n", [("bad-name", 1)]),
         (GOOD + "environment: {A: {}}\n", [("wrong-type", 4)]),
-        (GOOD + "---\n" + GOOD, [("several-documents", 4)]),
+        (GOOD + "---\n" + GOOD, [("several-documents", 5)]),
         (GOOD + "{{ fail \"no\" }}\n", [("template-execution", 4)]),
     ],
 )  # fmt: skip
