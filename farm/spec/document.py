@@ -37,7 +37,7 @@ class Rendered:
 
     @property
     def refused(self) -> list[Problem]:
-        """What makes a file of the farm's own formats wrong: errors, and a second document (spec files may have one)."""
+        """What makes a file of the farm's own formats wrong: errors, a second document (spec files may have it)."""
         second = [dataclasses.replace(p, severity="error") for p in self.problems if p.code == "several-documents"]
         return [*(p for p in self.problems if p.severity == "error"), *second]
 
