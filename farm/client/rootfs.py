@@ -13,7 +13,6 @@ import dataclasses
 import re
 import tempfile
 import threading
-import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -67,19 +66,19 @@ def create_rootfs(
     """
     if match := _IMAGE.fullmatch(target):
         with _scratch(Path(tempfile.gettempdir())) as root:
-            started = time.time()
+            begun = _clock(root)
             result = fill(root, wanted, report, cancel)
             write = write_docker if match[1] == "docker" else write_layout
-            write(root, match[2], started)
+            write(root, match[2], begun)
         return result
     path = Path(target).absolute()
     compression = next((kind for end, kind in _COMPRESSION.items() if path.name.endswith(end)), None)
     if compression is None:
         return _folder(path, wanted, report, cancel)
     with _scratch(_parent(path)) as root:
-        started = time.time()
+        begun = _clock(root)
         result = fill(root, wanted, report, cancel)
-        write_archive(root, path, compression, started)
+        write_archive(root, path, compression, begun)
     return result
 
 
@@ -149,6 +148,11 @@ def _parent(path: Path) -> Path:
     if not path.parent.is_dir():
         raise error("bad-target", f"there is no folder {path.parent} for {path.name}")
     return path.parent
+
+
+def _clock(root: Path) -> float:
+    """When a folder was made, by its file system's clock: the kernel's for files, which is some milliseconds late."""
+    return root.stat().st_mtime
 
 
 @contextlib.contextmanager

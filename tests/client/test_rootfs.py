@@ -83,6 +83,18 @@ def test_a_tarball_is_the_same_each_time(tmp_path: Path) -> None:
     assert "var/cache/luet/anise.sqlite" in members
 
 
+def test_what_is_made_in_the_last_moment_of_a_second_has_the_fixed_time(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The kernel's clock for files is late: a new file can be a second older than what the clock said before."""
+    now = time.time
+    monkeypatch.setattr(time, "time", lambda: now() + 1)
+    create_rootfs(WANTED, str(tmp_path / "root.tar"))
+    with tarfile.open(tmp_path / "root.tar") as tar:
+        late = [member.name for member in tar if member.mtime > now() - 3600]
+    assert late == []
+
+
 def test_an_image_layout(tmp_path: Path) -> None:
     for tag in ("one", "two", "one"):
         create_rootfs(WANTED, f"oci:{tmp_path}/layout:{tag}")
