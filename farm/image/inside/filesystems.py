@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import os
 import shutil
 import subprocess
@@ -90,7 +91,6 @@ def _check_ext4(image: Path, part: Mapping[str, Any]) -> None:
 
 def write_fat(image: Path, part: Mapping[str, Any], files: Mapping[str, bytes], findings: Findings, epoch: int) -> None:
     """Makes a FAT that holds files, given by path, in sorted order."""
-    sectors = part["size"] // 512
     kind = ["-F", "32"] if part["size"] >= _LARGE_FAT else []
     needed = sum(-(-len(data) // BLOCK) * BLOCK for data in files.values())
     if needed > part["size"] - part["size"] // 64 - (64 << 10):
@@ -98,14 +98,32 @@ def write_fat(image: Path, part: Mapping[str, Any], files: Mapping[str, bytes], 
         findings.add("boot-too-large", message, ("partitions", part["number"] - 1, "size"), "make it larger")
         return
     serial = part["uuid"].replace("-", "")[:8]
+    # In a file of its own: mkfs.vfat takes the size of clusters from that of the whole file.
+    alone = Path("fat.part")
+    alone.unlink(missing_ok=True)
+    with open(alone, "xb") as file:
+        file.truncate(part["size"])
     make = ["mkfs.vfat", "--invariant", *kind, "-n", part["label"], "-i", serial, "-h", str(part["start"] // 512),
-            "--offset", str(part["start"] // 512), str(image), str(sectors // 2)]  # fmt: skip
+            str(alone)]  # fmt: skip
     done = subprocess.run(make, capture_output=True, text=True, check=False)
     if done.returncode:
         print(done.stdout, done.stderr, flush=True)
         raise SystemExit(f"mkfs.vfat failed for partition {part['name']}")
     if files:
-        _copy_in(f"{image}@@{part['start']}", files, epoch)
+        _copy_in(str(alone), files, epoch)
+    _place(alone, image, part["start"])
+    alone.unlink()
+
+
+def _place(source: Path, image: Path, start: int) -> None:
+    """Copies a file into the image; what is nothing but zeros stays a hole."""
+    with open(source, "rb") as read, open(image, "r+b") as write:
+        for at in itertools.count(start, _CHUNK):
+            if not (chunk := read.read(_CHUNK)):
+                return
+            if chunk.count(0) != len(chunk):
+                write.seek(at)
+                write.write(chunk)
 
 
 def _copy_in(target: str, files: Mapping[str, bytes], epoch: int) -> None:
