@@ -112,7 +112,9 @@ def test_images_made_twice_are_the_same(folder: Path, images: Path) -> None:
     assert made == {f"{board}{end}" for board in BOARDS for end in (".img", ".img.zst", ".bmap")}
     ended = [event for line in ran.stdout.splitlines() if (event := json.loads(line))["event"] == "node-finished"]
     anew = {event["node"] for event in ended if event["status"] == "ok"}
-    assert anew >= {f"image/{board}{end}" for board in BOARDS for end in ("", ":zst")}
+    # A store to go on from can have compressed the same bytes before.
+    ends = ("",) if "FARM_TEST_STORE" in os.environ else ("", ":zst")
+    assert anew >= {f"image/{board}{end}" for board in BOARDS for end in ends}
     for name in made:
         assert sha256(images / name) == sha256(other / "out" / name), name
 
