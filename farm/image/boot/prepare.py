@@ -12,10 +12,9 @@ from pathlib import Path
 from farm.image.boot import raspberry
 from farm.image.boot.machine import MACHINES, Machine, card_size
 from farm.image.fat import Fat
+from farm.image.inside.holes import copy_parts
 from farm.image.model import Board, BootTest
 from farm.spec.problem import error
-
-_CHUNK = 1 << 20
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -91,14 +90,4 @@ def copy_holes(source: Path, target: Path, size: int) -> None:
     """Copies a file to one of ``size`` bytes; what is a hole stays one."""
     with open(source, "rb") as file, open(target, "wb") as out:
         out.truncate(size)
-        end = os.fstat(file.fileno()).st_size
-        at = 0
-        while at < end:
-            try:
-                at = os.lseek(file.fileno(), at, os.SEEK_DATA)
-            except OSError:  # nothing but a hole is left
-                return
-            stop = os.lseek(file.fileno(), at, os.SEEK_HOLE)
-            while at < stop:
-                data = os.pread(file.fileno(), min(_CHUNK, stop - at), at)
-                at += os.pwrite(out.fileno(), data, at)
+        copy_parts(file.fileno(), os.fstat(file.fileno()).st_size, out.fileno(), 0)

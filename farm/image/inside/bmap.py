@@ -12,8 +12,9 @@ import os
 import struct
 from collections.abc import Iterable, Iterator
 
-BLOCK = 4096
-_CHUNK = 256
+from farm.image.inside.holes import BLOCK, parts
+
+_CHUNK = 1 << 20
 
 
 def ext4_used(image: int, start: int) -> Iterator[tuple[int, int]]:
@@ -111,26 +112,12 @@ def mapped(image: int, size: int, used: Iterable[tuple[int, int]]) -> list[tuple
         if length > 0:
             first, last = offset // BLOCK, -(-min(offset + length, size) // BLOCK)
             blocks[first:last] = b"\1" * (last - first)
-    for first, data in _data(image, size):
+    for at, data in parts(image, size):
+        first = at // BLOCK
         for index in range(-(-len(data) // BLOCK)):
             if not blocks[first + index] and data[index * BLOCK : (index + 1) * BLOCK].strip(b"\0"):
                 blocks[first + index] = 1
     return list(_ranges(bytes(blocks)))
-
-
-def _data(image: int, size: int) -> Iterator[tuple[int, bytes]]:
-    """Parts of the image that are no holes: (first block, bytes)."""
-    at = 0
-    while at < size:
-        try:
-            at = os.lseek(image, at, os.SEEK_DATA) // BLOCK * BLOCK
-        except OSError:
-            return
-        end = os.lseek(image, at, os.SEEK_HOLE)
-        while at < end:
-            data = os.pread(image, min(_CHUNK * BLOCK, -(-(end - at) // BLOCK) * BLOCK), at)
-            yield at // BLOCK, data
-            at += len(data)
 
 
 def _ranges(blocks: bytes) -> Iterator[tuple[int, int]]:
@@ -172,7 +159,7 @@ def _sum(image: int, size: int, first: int, last: int) -> str:
     digest = hashlib.sha256()
     at, end = first * BLOCK, min((last + 1) * BLOCK, size)
     while at < end:
-        data = os.pread(image, min(_CHUNK * BLOCK, end - at), at)
+        data = os.pread(image, min(_CHUNK, end - at), at)
         digest.update(data)
         at += len(data)
     return digest.hexdigest()

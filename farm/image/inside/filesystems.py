@@ -4,7 +4,6 @@
 from __future__ import annotations
 
 import contextlib
-import itertools
 import os
 import shutil
 import subprocess
@@ -12,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from farm.image.inside.holes import BLOCK, copy_parts
 from farm.image.inside.report import Findings
 
 EXT4 = "/opt/e2fsprogs/bin"
 """Where the package tools/image has its e2fsprogs."""
-BLOCK = 4096
 _LARGE_FAT = 64 << 20
 _CHUNK = 1 << 20
 _RATIO = 16384
@@ -111,19 +110,9 @@ def write_fat(image: Path, part: Mapping[str, Any], files: Mapping[str, bytes], 
         raise SystemExit(f"mkfs.vfat failed for partition {part['name']}")
     if files:
         _copy_in(str(alone), files, epoch)
-    _place(alone, image, part["start"])
+    with open(alone, "rb") as made, open(image, "r+b") as out:
+        copy_parts(made.fileno(), part["size"], out.fileno(), part["start"])
     alone.unlink()
-
-
-def _place(source: Path, image: Path, start: int) -> None:
-    """Copies a file into the image; what is nothing but zeros stays a hole."""
-    with open(source, "rb") as read, open(image, "r+b") as write:
-        for at in itertools.count(start, _CHUNK):
-            if not (chunk := read.read(_CHUNK)):
-                return
-            if chunk.count(0) != len(chunk):
-                write.seek(at)
-                write.write(chunk)
 
 
 def _copy_in(target: str, files: Mapping[str, bytes], epoch: int) -> None:

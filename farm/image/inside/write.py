@@ -19,6 +19,7 @@ from typing import Any
 from farm.image.inside import bmap, table
 from farm.image.inside.content import Content
 from farm.image.inside.filesystems import write_ext4, write_fat
+from farm.image.inside.holes import BLOCK
 from farm.image.inside.packages import Packages
 from farm.image.inside.report import Findings
 from farm.image.inside.roottar import Root
@@ -77,7 +78,7 @@ def write_map(plan: Plan, image: Path) -> None:
         ranges = bmap.mapped(file.fileno(), plan["size"], _used(plan, file.fileno()))
         image.with_suffix(".bmap").write_bytes(bmap.document(file.fileno(), plan["size"], ranges))
     blocks = sum(last - first + 1 for first, last in ranges)
-    print(f"{image.name}: {plan['size'] >> 20} MiB, {blocks * bmap.BLOCK >> 20} MiB in use", flush=True)
+    print(f"{image.name}: {plan['size'] >> 20} MiB, {blocks * BLOCK >> 20} MiB in use", flush=True)
 
 
 def _used(plan: Plan, image: int) -> Iterator[tuple[int, int]]:
