@@ -76,8 +76,8 @@ def read_stage(path: Path, values: Mapping[str, Any]) -> Stage:
         raise FarmError(problems)
     name = path.name.removesuffix(".yaml")
     rendered = render_document(source, {**values, "name": name}, (), _SHAPE)
-    if rendered.refused:
-        raise FarmError(rendered.refused)
+    if refused := rendered.refused:
+        raise FarmError(refused)
     if not valid("stage", rendered.data):
         findings = explain("stage", rendered.data)
         raise FarmError(
