@@ -38,16 +38,19 @@ def values(*names: str) -> list[str]:
 
 
 @cache
-def graph(targets: str, machine: str, *names: str, own: bool = True) -> dict[str, set[str]]:
-    """What the job of each package waits for (or its packing, when it has none), by category and name.
-
-    ``own``: what is made is for that machine, not a tool for this host.
-    """
+def planned(targets: str, machine: str, *names: str, own: bool = True) -> list[dict[str, Any]]:
+    """The nodes of a plan. ``own``: what is made is for that machine, not a tool for this host."""
     words = ["--platform", PLATFORMS[machine]] if own else []
     with tempfile.TemporaryDirectory() as store:
         plan = farm("plan", "--tree", str(SPECS), *values(machine, *names), *words, *targets.split(), store=Path(store))
+    nodes: list[dict[str, Any]] = plan["nodes"]
+    return nodes
+
+
+def graph(targets: str, machine: str, *names: str, own: bool = True) -> dict[str, set[str]]:
+    """What the job of each package waits for (or its packing, when it has none), by category and name."""
     needs: dict[str, set[str]] = {}
-    for node in plan["nodes"]:
+    for node in planned(targets, machine, *names, own=own):
         package = bare(node["node"])
         needs.setdefault(package, set()).update(bare(need) for need in node["after"])
         needs[package].discard(package)
@@ -92,10 +95,8 @@ def test_cross_toolchain_and_first_programs_need_no_other_machine(platform: str)
 @pytest.mark.parametrize("platform", CROSSED)
 def test_a_system_for_another_machine_is_cross_built_whole(platform: str) -> None:
     needs = graph("mfs/stage3", platform)
-    with tempfile.TemporaryDirectory() as store:
-        options = [*values(platform), "--platform", PLATFORMS[platform]]
-        plan = farm("plan", "--tree", str(SPECS), *options, "mfs/stage3", store=Path(store))
-    ways = {bare(node["node"]): node["platform"] for node in plan["nodes"] if node.get("platform")}
+    nodes = planned("mfs/stage3", platform)
+    ways = {bare(node["node"]): node["platform"] for node in nodes if node.get("platform")}
     for name in needs:
         if name.startswith(("stage2/", "stage3/", "cross/", "check/")):
             assert ways[name]["how"] == "cross", name
