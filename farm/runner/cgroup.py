@@ -143,12 +143,21 @@ def new_group(store: str) -> JobGroup:
 def sweep() -> None:
     """Removes the groups of farms that have died, and those of stores that nobody uses now."""
     for base in {h.base for h in hierarchies().values()}:
-        for folder in base.glob("*/*-*-*"):
-            pid, start, _ = folder.name.split("-", 2)
-            if not pid.isdigit() or _start_of(int(pid)) != start:
-                _remove_unlocked(folder)
-        for folder in (*base.glob("*/"), base):
-            _try_remove(folder)
+        for store in _below(base):
+            for folder in _below(store):
+                if folder.match("*-*-*"):
+                    _remove_if_dead(folder)
+            _try_remove(store)
+        _try_remove(base)
+
+
+def _below(folder: Path) -> list[Path]:
+    """The groups in a group; none when it is not there, or somebody removes it meanwhile."""
+    try:
+        with os.scandir(folder) as entries:
+            return [Path(entry) for entry in entries if entry.is_dir()]
+    except OSError:
+        return []
 
 
 def _make_locked(folder: Path, hierarchy: Hierarchy) -> int:
@@ -162,6 +171,12 @@ def _make_locked(folder: Path, hierarchy: Hierarchy) -> int:
                 return lock
             os.close(lock)
     raise FileNotFoundError(errno.ENOENT, "it is removed again and again", str(folder))
+
+
+def _remove_if_dead(folder: Path) -> None:
+    pid, start, _ = folder.name.split("-", 2)
+    if not pid.isdigit() or _start_of(int(pid)) != start:
+        _remove_unlocked(folder)
 
 
 def _remove_unlocked(folder: Path) -> None:

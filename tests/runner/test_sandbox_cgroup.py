@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -58,6 +59,27 @@ def test_groups_of_the_dead_are_swept() -> None:
     living.remove()
     cgroup.sweep()
     assert not base.exists()
+
+
+def test_a_group_that_another_farm_removes_meanwhile_is_no_failure(
+    version_2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between being seen and being read. What the dead left elsewhere is removed all the same."""
+    base = next(iter(cgroup.hierarchies().values())).base
+    dead, vanished = base / "other" / "999999999-1-1", base / _STORE
+    dead.mkdir(parents=True)
+    vanished.mkdir()
+    scandir = os.scandir
+
+    def removed_before(path: Any = ".") -> Any:
+        if Path(path) == vanished and vanished.exists():
+            vanished.rmdir()
+        return scandir(path)
+
+    monkeypatch.setattr(os, "scandir", removed_before)
+    cgroup.sweep()
+    assert not base.exists()
+    cgroup.sweep()
 
 
 _SWEEP = "from farm.runner import cgroup; cgroup.sweep()"
