@@ -163,7 +163,7 @@ def _below(folder: Path) -> list[Path]:
 def _make_locked(folder: Path, hierarchy: Hierarchy) -> int:
     """Makes a group and holds it. Others that end or start meanwhile remove what seems unused: then it is made anew."""
     for _ in range(_TRIES):
-        with contextlib.suppress(FileNotFoundError):
+        with contextlib.suppress(FileNotFoundError, FileExistsError):
             _make(folder, hierarchy)
             lock = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
             fcntl.flock(lock, fcntl.LOCK_SH)

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 import sys
@@ -80,6 +81,26 @@ def test_a_group_that_another_farm_removes_meanwhile_is_no_failure(
     cgroup.sweep()
     assert not base.exists()
     cgroup.sweep()
+
+
+def test_a_group_that_is_removed_while_it_is_made_is_made_anew(
+    version_2: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """mkdir finds it there; when Python asks whether it is a folder it is gone."""
+    base = next(iter(cgroup.hierarchies().values())).base
+    left = [base]
+    mkdir = os.mkdir
+
+    def found_and_gone(path: Any, mode: int = 0o777) -> None:
+        if Path(path) in left:
+            left.remove(Path(path))
+            raise FileExistsError(errno.EEXIST, "File exists", str(path))
+        mkdir(path, mode)
+        (Path(path) / "cgroup.subtree_control").write_text("memory pids\n")
+
+    monkeypatch.setattr(os, "mkdir", found_and_gone)
+    group = cgroup.new_group(_STORE)
+    assert left == [] and all(h.base.is_dir() for h in group.folders.values())
 
 
 _SWEEP = "from farm.runner import cgroup; cgroup.sweep()"
