@@ -114,9 +114,14 @@ def _loader_place(data: Data, layout: Layout, start: int, end: int, at: Path) ->
 def _boot(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
     boot: Data = data["boot"]
     ways = [way for way in WAYS if way in boot]
-    if len(ways) != 1:
-        hint = f"write exactly one of {', '.join(WAYS)}"
+    by_loader = [way for way in ways if way != "config-txt"]
+    if not ways or len(by_loader) > 1:
+        hint = (
+            f"write exactly one of {', '.join(WAYS)}; config-txt can start a boot loader that reads one of the others"
+        )
         yield Finding("bad-boot", f"there are {len(ways)} ways to start the kernel", hint, ("boot",))
+    if "config-txt" in boot:
+        yield from _config_txt(boot, by_loader)
     named = {part.name: part for part in partitions}
     if "partition" in boot and boot["partition"] not in named:
         yield _unknown_partition(boot["partition"], named, ("boot", "partition"))
@@ -132,6 +137,21 @@ def _boot(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
     needs_tree = boot.get("extlinux", {}).get("device-tree") == "file" or "config-txt" in boot
     if needs_tree and "device-tree" not in data:
         yield Finding("missing-key", "device-tree is missing", "name the board's device tree", ("boot",))
+
+
+def _config_txt(boot: Data, by_loader: Sequence[str]) -> Iterator[Finding]:
+    """The firmware starts the kernel, or what config.txt names: then that has to have its own configuration."""
+    named = next((n for n, line in enumerate(boot["config-txt"]) if line.replace(" ", "").startswith("kernel=")), None)
+    if by_loader and named is None:
+        hint = "add the boot loader to firmware:, and kernel=FILE to config-txt"
+        yield Finding("bad-boot", f"nothing reads {by_loader[0]}: the firmware starts the kernel", hint, ("boot",))
+    if named is not None and not by_loader:
+        hint = "leave the line out; for a boot loader, add extlinux: or boot-scr:"
+        yield Finding("bad-boot", "the farm names the kernel in config.txt", hint, ("boot", "config-txt", named))
+    if by_loader and "device-tree" in (boot.get("extlinux") or {}):
+        hint = "leave device-tree: out"
+        at: Path = ("boot", "extlinux", "device-tree")
+        yield Finding("bad-boot", "the Raspberry Pi's firmware gives the boot loader a device tree", hint, at)
 
 
 def _unknown_partition(name: str, known: dict[str, Any], at: Path) -> Finding:

@@ -110,7 +110,7 @@ class BootTest:
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Boot:
-    """How the kernel is started. Exactly one of the ways is set."""
+    """How the kernel is started: one of the ways, or by a boot loader that ``config_txt`` names, and one more."""
 
     partition: str
     extlinux: bool = False

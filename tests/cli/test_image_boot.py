@@ -137,6 +137,20 @@ def test_a_board_boots(folder: Path, board: str) -> None:
     assert suite is not None and suite.get("failures") == "0"
 
 
+@CI
+def test_a_raspberry_pi_boots_through_u_boot(folder: Path) -> None:
+    """Its firmware starts U-Boot, which reads extlinux.conf, kernel and initial RAM disk from the image's FAT."""
+    values = ["--values", "images/values/u-boot.yaml"]
+    place = artifacts(folder) / "rpi4-u-boot"
+    ran = farm(folder, "image", "test", "rpi4", *values, "--timeout", "15m", "--artifacts", str(place), "--json")
+    assert ran.returncode == 0, ran.stdout + ran.stderr
+    trial = json.loads(ran.stdout)[0]
+    assert trial["ok"] and {check["name"] for check in trial["checks"]} >= USUAL | ONLINE
+    assert "(u-boot.bin, bcm2711-rpi-4-b.dtb)" in trial["way"]
+    console = (place / "rpi4.console.log").read_text(errors="replace")
+    assert "Found /extlinux/extlinux.conf" in console and "farm: first boot done" in console
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("board", WHOLE)
 def test_a_board_boots_with_the_whole_system(folder: Path, board: str) -> None:

@@ -64,6 +64,13 @@ def test_a_good_board(tmp_path: Path) -> None:
     assert json.dumps(board.to_json())
 
 
+@pytest.mark.parametrize("way", ["extlinux: {timeout: 5}", "boot-scr: [boot]"])
+def test_the_firmware_can_start_a_boot_loader(tmp_path: Path, way: str) -> None:
+    """A Raspberry Pi's config.txt names U-Boot, which has a configuration of its own."""
+    text = GOOD.replace("  extlinux: {}", f"  partition: boot\n  config-txt: [arm_64bit=1, kernel=u-boot.bin]\n  {way}")
+    assert problems(tmp_path, text) == []
+
+
 @pytest.mark.parametrize(
     ("old", "new", "code", "line"),
     [
@@ -84,6 +91,10 @@ def test_a_good_board(tmp_path: Path) -> None:
         ("  extlinux: {}", "  extlinux: {}\n  boot-scr: [boot]", "bad-boot", 15),
         ("  extlinux: {}", "  partition: nowhere\n  extlinux: {}", "unknown-partition", 15),
         ("  extlinux: {}", "  config-txt: [arm_64bit=1]", "bad-boot", 15),
+        ("  extlinux: {}", "  partition: boot\n  config-txt: []\n  extlinux: {}", "bad-boot", 15),
+        ("  extlinux: {}", "  partition: boot\n  config-txt: [kernel=u-boot.bin]", "bad-boot", 16),
+        ("  extlinux: {}", "  partition: boot\n  config-txt: [kernel = u.bin]\n  extlinux: {device-tree: file}",
+         "bad-boot", 17),
         ("device-tree: vendor/board.dtb", "device-tree: ../../etc/passwd", "bad-path", 10),
         ("  packages: [root/tiny]", "  files: []", "no-root", 17),
         ("  packages: [root/tiny]", "  packages: [root/tiny]\n  files: [{path: /a}]", "bad-file", 18),

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from farm.cli.image.session import boards_option, folders_of
+from farm.cli.image.session import boards_option, folders_of, values_option
 from farm.cli.show import plural, print_json, print_problems
 
 _FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
@@ -38,16 +38,25 @@ def inspect(file: Path, svg: Path | None, json: bool) -> None:
 @click.argument("file", type=_FILE, metavar="FILE.img")
 @click.option("--board", metavar="BOARD", help="Whose image it is (default: as the file is named).")
 @boards_option
+@values_option
 @click.option("--public-key", metavar="TEXT|FILE", help="The digests have to be signed with this minisign key.")
 @click.option("--json", is_flag=True, help="Print plain data.")
-def verify(file: Path, board: str | None, folders: tuple[Path, ...], public_key: str | None, json: bool) -> None:
+def verify(
+    file: Path,
+    board: str | None,
+    folders: tuple[Path, ...],
+    values: tuple[Path, ...],
+    public_key: str | None,
+    json: bool,
+) -> None:
     """Check an image: table, file systems, boot loaders, boot files, digests and signature beside it."""
     from farm.image.read import board_files, find_board, read_board
     from farm.image.verify import verify_digests, verify_image
+    from farm.spec.values import read_value_files
 
     known = board_files(folders_of(folders))
     name = board or (file.name.split(".")[0] if file.name.split(".")[0] in known else None)
-    made = read_board(find_board(name, folders_of(folders)), {}) if name else None
+    made = read_board(find_board(name, folders_of(folders)), read_value_files(values)) if name else None
     found, problems = verify_image(file, made)
     right, wrong = verify_digests(file)
     problems += wrong

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import click
 
-from farm.cli.image.session import boards_option, folders_of
+from farm.cli.image.session import boards_option, folders_of, values_option
 from farm.cli.show import print_json, size, table
 
 
@@ -29,7 +29,7 @@ def list(folders: tuple[Path, ...], json: bool) -> None:
 @click.command()
 @click.argument("name", metavar="BOARD")
 @boards_option
-@click.option("--values", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE")
+@values_option
 @click.option("--json", is_flag=True, help="Print plain data.")
 def show(name: str, folders: tuple[Path, ...], values: tuple[Path, ...], json: bool) -> None:
     """Show what a board's image is made of, and where everything lies on the card."""

@@ -32,7 +32,7 @@ def converse(board: Board, image: Path, loader: Path | None, scratch: Path, log:
 
     async def session() -> None:
         async with running(program, prepared.machine, prepared.card, log, prepared.extra) as guest:
-            print(f"{board.name}: {prepared.machine.way}\r\nCtrl-] ends\r", flush=True)
+            print(f"{board.name}: {prepared.way}\r\nCtrl-] ends\r", flush=True)
             with _raw():
                 await _pump(guest)
 
@@ -55,7 +55,7 @@ def watch(board: Board, image: Path, loader: Path | None, scratch: Path, log: Pa
                 say(f"\n{failure.problems[0].message}\n")
                 return 1
             say(guest.console.decode(errors="replace"))
-            say(f"\n{board.name}: login prompt after {guest.seconds:.1f} s; {prepared.machine.way}\n")
+            say(f"\n{board.name}: login prompt after {guest.seconds:.1f} s; {prepared.way}\n")
             return 0
 
     return asyncio.run(session())

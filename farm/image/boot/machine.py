@@ -21,7 +21,10 @@ _CLOCK = ("-global", "cortex-a7-arm-cpu.cntfrq=24000000")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Machine:
-    """One of QEMU's machines: options, how the card and the network are plugged in, whether it has a display."""
+    """One of QEMU's machines: options, how the card and the network are plugged in, whether it has a display.
+
+    ``way`` says how an image is booted there; ``{files}`` in it are those that were taken out of the image.
+    """
 
     name: str
     options: tuple[str, ...]
@@ -43,8 +46,8 @@ MACHINES: Mapping[str, Machine] = {
     ),
     "raspi4b": Machine(
         "raspi4b", (), _SD, ("-netdev", "user,id=net", "-device", "usb-net,netdev=net"), True,
-        "kernel, RAM disk and device tree from the image's FAT as its config.txt says, on QEMU's raspi4b; the farm "
-        "plays the firmware's part, and the device tree lacks what QEMU does not emulate",
+        "with what config.txt in the image's FAT names ({files}), on QEMU's raspi4b; the farm plays the firmware's "
+        "part, and the device tree lacks what QEMU does not emulate",
     ),
     "virt": Machine(
         "virt", ("-m", "1024", "-smp", "2"),

@@ -19,11 +19,17 @@ from farm.spec.problem import error
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Prepared:
-    """A card and QEMU's further options."""
+    """A card, QEMU's further options, and the names of the image's files that are among them."""
 
     machine: Machine
     card: Path
     extra: tuple[str, ...]
+    files: tuple[str, ...] = ()
+
+    @property
+    def way(self) -> str:
+        """How the image is booted, for the report."""
+        return self.machine.way.format(files=", ".join(self.files))
 
 
 def boot_test(board: Board) -> BootTest:
@@ -52,16 +58,16 @@ def prepare(board: Board, image: Path, folder: Path, loader: Path | None) -> Pre
     copy_holes(image, card, card_size(size))
     extra: list[str] = ["-cpu", test.cpu] if test.cpu else []
     if test.machine == "raspi4b":
-        extra += _raspberry(board, card, folder)
-    elif loader:
+        with open(card, "rb") as file:
+            started = raspberry.start(Fat(file.fileno(), board.boot_partition.start))
+        return Prepared(machine, card, (*extra, *_raspberry(started, folder)), started.names)
+    if loader:
         (folder / "loader.bin").write_bytes(file_of_package(loader, test.file))
         extra += ["-bios", str(folder / "loader.bin")]
     return Prepared(machine, card, tuple(extra))
 
 
-def _raspberry(board: Board, card: Path, folder: Path) -> list[str]:
-    with open(card, "rb") as image:
-        started = raspberry.start(Fat(image.fileno(), board.boot_partition.start))
+def _raspberry(started: raspberry.Started, folder: Path) -> list[str]:
     (folder / "kernel").write_bytes(started.kernel)
     (folder / "tree.dtb").write_bytes(raspberry.for_qemu(started.tree))
     options = ["-kernel", str(folder / "kernel"), "-dtb", str(folder / "tree.dtb")]

@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-"""The part of the Raspberry Pi's firmware that QEMU lacks: config.txt is read, and kernel, RAM disk and device tree
-are taken from the image's own FAT. Rules of config.txt: raspberrypi.com/documentation, "config.txt"."""
+"""The part of the Raspberry Pi's firmware that QEMU lacks: config.txt is read, and the kernel or a boot loader, the RAM
+disk and the device tree are taken from the image's own FAT. Rules: raspberrypi.com/documentation, "config.txt"."""
 
 from __future__ import annotations
 
@@ -15,8 +15,9 @@ _FILTERS = ("all", "pi4", "none")
 
 @dataclasses.dataclass(frozen=True, slots=True)
 class Started:
-    """What the firmware would have put into memory."""
+    """What the firmware would have put into memory, and the names that it has in the FAT."""
 
+    names: tuple[str, ...]
     kernel: bytes
     initrd: bytes | None
     tree: bytes
@@ -51,13 +52,15 @@ def start(fat: Fat) -> Started:
     config = read_config(fat.read("config.txt").decode("utf-8", "replace"))
     if config.get("arm_64bit", "1") != "1":
         raise error("bad-config", "config.txt asks for a 32-bit kernel, which this machine does not start")
-    names = config.get("initramfs", "").split()
+    kernel, tree = config.get("kernel", "kernel8.img"), config.get("device_tree", "bcm2711-rpi-4-b.dtb")
+    initrd = config.get("initramfs", "").split()[:1]
     prefix = config.get("os_prefix", "")
     line = fat.read(prefix + config.get("cmdline", "cmdline.txt")).decode("utf-8", "replace").split("\n")[0]
     return Started(
-        fat.read(prefix + config.get("kernel", "kernel8.img")),
-        fat.read(prefix + names[0]) if names else None,
-        fat.read(prefix + config.get("device_tree", "bcm2711-rpi-4-b.dtb")),
+        (kernel, *initrd, tree),
+        fat.read(prefix + kernel),
+        fat.read(prefix + initrd[0]) if initrd else None,
+        fat.read(prefix + tree),
         line.strip(),
     )
 
@@ -66,7 +69,7 @@ def for_qemu(tree: bytes) -> bytes:
     """A device tree without what QEMU's raspi4b does not have, for the test only.
 
     - The HDMI block is not even "unimplemented": any access is an abort, so everything at 7ef… is off.
-    - With its Bluetooth child the PL011 is no console; the mini UART as console ends in a storm of interrupts.
+    - With its Bluetooth child the PL011 is no console, which it has to be: the mini UART ends in a storm of interrupts.
     - The card is in the old controller (mmc@7e300000, for WLAN on real boards); the other one's regulators hang on
       the firmware's GPIO expander, which is missing.
     - There is no Ethernet (GENET). The USB port, a gadget's on real boards, is a host's, with a network card in it.
@@ -77,6 +80,8 @@ def for_qemu(tree: bytes) -> bytes:
         if "@7ef" in name:
             node.properties["status"] = b"disabled\0"
     root.remove("/soc/serial@7e201000/bluetooth")
+    if chosen := root.find("/chosen"):
+        chosen.properties["stdout-path"] = b"/soc/serial@7e201000:115200n8\0"
     root.remove("/soc/mmc@7e300000/wifi@1")
     if card := root.find("/soc/mmc@7e300000"):
         card.properties.pop("mmc-pwrseq", None)

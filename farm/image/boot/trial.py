@@ -82,8 +82,7 @@ async def _try(board: Board, program: tuple[str, ...], prepared: Prepared, artif
             picture = await _screenshot(guest, artifacts / f"{board.name}.png")
         ended = await _shut_down(guest, logged_in=bool(checks))
         seconds = guest.seconds
-    way = prepared.machine.way
-    return Trial(board.name, way, seconds, login, tuple(checks), problem, ended, console, picture)
+    return Trial(board.name, prepared.way, seconds, login, tuple(checks), problem, ended, console, picture)
 
 
 async def _screenshot(guest: Guest, file: Path) -> Path | None:

@@ -194,9 +194,10 @@ class Content:
         if boot["extlinux"]:
             self._put("extlinux/extlinux.conf", self._extlinux(name, line).encode())
         if boot["config_txt"] is not None:
-            added = [f"kernel={name}"]
-            added += ["initramfs initrd.img followkernel"] if self.plan["busybox"] else []
-            added += [f"device_tree={posixpath.basename(self.plan['device_tree'])}"]
+            added = [f"device_tree={posixpath.basename(self.plan['device_tree'])}"]
+            if not boot["extlinux"] and boot["boot_scr"] is None:
+                initrd = ["initramfs initrd.img followkernel"] if self.plan["busybox"] else []
+                added = [f"kernel={name}", *initrd, *added]
             self._put("config.txt", "".join(f"{text}\n" for text in [*boot["config_txt"], *added]).encode())
             self._put("cmdline.txt", f"{line}\n".encode())
         if boot["boot_scr"] is not None:
@@ -208,7 +209,8 @@ class Content:
         lines = [f"timeout {boot['timeout']}", "default farm", "label farm", f"    menu label {self.plan['name']}"]
         lines += [f"    linux {self.prefix}/{kernel}"]
         lines += [f"    initrd {self.prefix}/initrd.img"] if self.plan["busybox"] else []
-        lines += [f"    {tree}"] if self.plan["device_tree"] else []
+        # A Raspberry Pi's firmware gives the boot loader the device tree that it has changed for this very board.
+        lines += [f"    {tree}"] if self.plan["device_tree"] and boot["config_txt"] is None else []
         return "\n".join([*lines, f"    append {line}", ""])
 
     def _settings(self) -> None:
