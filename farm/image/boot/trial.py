@@ -20,7 +20,10 @@ from farm.image.boot.prepare import Prepared, boot_test, prepare
 from farm.image.model import Board
 from farm.spec.problem import FarmError
 
-_DOWN = ("poweroff", 8.0)
+_READ_ONLY = """sync; mount -o remount,ro / 2>/dev/null || echo u >/proc/sysrq-trigger; \\
+while grep -q '^[^ ]* / ext4 rw' /proc/mounts; do sleep 1; done; echo CLEAN''-NOW
+"""
+"""A daemon that has a file open for writing keeps a root from being made read-only; SysRq does it all the same."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -96,7 +99,7 @@ async def _shut_down(guest: Guest, *, logged_in: bool) -> str:
     """Leaves the file systems clean, then asks by QMP: power button, else quit. How QEMU ended."""
     if logged_in:
         with contextlib.suppress(FarmError):
-            await guest.type("sync; mount -o remount,ro / && echo CLEAN''-NOW\n")
+            await guest.type(_READ_ONLY)
             await guest.expect(rb"CLEAN-NOW", 30)
     with contextlib.suppress(Exception):
         await guest.execute("system_powerdown")
