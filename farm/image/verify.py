@@ -13,9 +13,9 @@ from pathlib import Path
 from farm.image.boot.raspberry import read_config
 from farm.image.egon import look
 from farm.image.fat import Fat
-from farm.image.inspect import Inspected, inspect
+from farm.image.inspect import Inspected, inspect, read_table
 from farm.image.layout import shown
-from farm.image.model import Board
+from farm.image.model import SECTOR, Board
 from farm.spec.problem import FarmError, Problem
 
 _LINE = re.compile(r"([0-9a-f]{64,128})  ([^/]+)")
@@ -25,6 +25,7 @@ def verify_image(file: Path, board: Board | None) -> tuple[Inspected, list[Probl
     """All that is wrong with an image: by itself, and as the image of ``board``. FarmError when it is none."""
     found = inspect(file)
     problems = [Problem("bad-loader", f"{p.title}") for p in found.pieces if p.kind == "loader" and p.details]
+    problems += _copy_of_table(file, found)
     problems += _overlaps(found)
     problems += _file_systems(file, found)
     if board:
@@ -56,6 +57,22 @@ def verify_digests(file: Path) -> tuple[list[str], list[Problem]]:
                 else:
                     problems.append(Problem("digest-mismatch", f"{other.name} does not have its {algorithm}"))
     return right, problems
+
+
+def _copy_of_table(file: Path, found: Inspected) -> Iterator[Problem]:
+    """A GPT has a copy at the end of the card (UEFI 2.10, 5.3.2), which says the same."""
+    if found.table != "gpt":
+        return
+    with open(file, "rb") as image:
+        number = image.fileno()
+        header = int.from_bytes(os.pread(number, 8, SECTOR + 32), "little")
+        try:
+            if read_table(file, number, header) == read_table(file, number):
+                return
+            reason = "it names other partitions"
+        except FarmError as failure:
+            reason = failure.problems[0].message.removeprefix(f"{file}: ")
+    yield Problem("bad-table", f"the copy of the GPT in sector {header}: {reason}")
 
 
 def _overlaps(found: Inspected) -> Iterator[Problem]:
