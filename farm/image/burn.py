@@ -16,7 +16,7 @@ from typing import BinaryIO, cast
 from farm.image.blockmap import BlockMap, Range, read_map
 from farm.image.device import check_kind, is_device
 from farm.spec.problem import FarmError, error
-from farm.store.outputs import write_at
+from farm.store.outputs import part_of, write_at
 
 _CHUNK = 1 << 20
 
@@ -90,14 +90,17 @@ def _told(target: Path, phase: str, failure: OSError) -> FarmError:
 
 @contextlib.contextmanager
 def _opened(target: Path, size: int) -> Iterator[int]:
-    """A device is opened exclusively (O_EXCL), which the kernel refuses while anything is mounted from it."""
-    device = is_device(target)
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_EXCL if device else os.O_CREAT)
-    number = os.open(target, flags, 0o644)
+    """A device, exclusively (O_EXCL), which the kernel refuses while anything is mounted from it; or what becomes the
+    target's file at the end of the block."""
+    if not is_device(target):
+        file = target.resolve()
+        with part_of(file) as (part, out):
+            os.ftruncate(out.fileno(), size)
+            yield out.fileno()
+            part.replace(file)
+        return
+    number = os.open(target, os.O_RDWR | os.O_CLOEXEC | os.O_EXCL)
     try:
-        if not device:
-            os.ftruncate(number, 0)
-            os.ftruncate(number, size)
         yield number
     finally:
         os.close(number)

@@ -41,7 +41,7 @@ def is_device(path: Path) -> bool:
 
 
 def check_kind(path: Path) -> None:
-    """FarmError ``no-image`` for what cannot hold one: neither a file nor a block device. Opens nothing, never waits."""
+    """FarmError ``no-image`` for what cannot hold one: no file, no block device. Opens nothing, never waits."""
     mode = path.stat().st_mode
     if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
         raise error("no-image", f"{printable(str(path))} is neither a file nor a block device")

@@ -75,7 +75,10 @@ def inspect(file: Path) -> Inspected:
 
 
 def read_table(file: Path, image: int, header: int = 1) -> tuple[str, list[dict[str, Any]]]:
-    """Kind and partitions of the table; with a GPT's other ``header`` (its sector), of the copy. FarmError ``bad-table``."""
+    """Kind and partitions of the table; with the sector of a GPT's other ``header``, of its copy.
+
+    FarmError ``bad-table``.
+    """
     head = os.pread(image, table.SECTOR, 0)
 
     def read(sector: int, count: int) -> bytes:
