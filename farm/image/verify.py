@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -17,8 +15,6 @@ from farm.image.inspect import Inspected, inspect, read_table
 from farm.image.layout import shown
 from farm.image.model import SECTOR, Board
 from farm.spec.problem import FarmError, Problem
-
-_LINE = re.compile(r"([0-9a-f]{64,128})  ([^/]+)")
 
 
 def verify_image(file: Path, board: Board | None) -> tuple[Inspected, list[Problem]]:
@@ -34,29 +30,6 @@ def verify_image(file: Path, board: Board | None) -> tuple[Inspected, list[Probl
             problems += _loaders(image.fileno(), board)
             problems += _boot_files(image.fileno(), board)
     return found, problems
-
-
-def verify_digests(file: Path) -> tuple[list[str], list[Problem]]:
-    """Files beside the image whose digests are listed: names that are right, and what is wrong."""
-    right: list[str] = []
-    problems: list[Problem] = []
-    stem = file.name.split(".")[0]
-    for algorithm in ("sha256", "sha512"):
-        listed = file.with_name(f"{stem}.{algorithm}")
-        if not listed.exists():
-            continue
-        for line in listed.read_text().splitlines():
-            match = _LINE.fullmatch(line)
-            if not match:
-                problems.append(Problem("bad-digests", f"{listed.name}: {line!r} is no line of {algorithm}sum"))
-            elif (other := file.with_name(match[2])).exists():
-                with open(other, "rb") as content:
-                    same = hashlib.file_digest(content, algorithm).hexdigest() == match[1]
-                if same:
-                    right.append(f"{algorithm} {other.name}")
-                else:
-                    problems.append(Problem("digest-mismatch", f"{other.name} does not have its {algorithm}"))
-    return right, problems
 
 
 def _copy_of_table(file: Path, found: Inspected) -> Iterator[Problem]:
@@ -97,7 +70,13 @@ def _file_systems(file: Path, found: Inspected) -> Iterator[Problem]:
                 yield Problem("tool-missing", "file systems are not checked: there is no e2fsck", None, hint, "warning")
                 return
             if done.returncode:
-                yield Problem("bad-file-system", f"{piece.title}: {done.stdout.strip().splitlines()[-1:]}")
+                yield Problem("bad-file-system", f"{piece.title}: e2fsck says: {_reason(done.stdout)}")
+
+
+def _reason(said: str) -> str:
+    """What e2fsck found, without its passes and questions: the first lines."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Pass ")]
+    return " / ".join(lines[:3])[:300] or "nothing"
 
 
 def _partitions(found: Inspected, board: Board) -> Iterator[Problem]:
