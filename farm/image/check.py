@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from farm.image.layout import Data, Layout, Path, backup_size, shown, table_end
+from farm.image.layout import ENTRIES, Data, Layout, Path, backup_size, shown, table_end
 from farm.image.model import Partition
 from farm.image.texts import check_texts
 from farm.spec.finding import Finding
@@ -42,7 +42,7 @@ def _partitions(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding
         yield Finding("too-many", "an MBR has room for four partitions", "write table: {type: gpt}", ("partitions", 4))
     if "length" in table and table.get("type") != "gpt":
         yield Finding("bad-table", "only a GPT has a length", "write type: gpt", ("table", "length"))
-    if table.get("length", 128) > 128 or len(partitions) > table.get("length", 128):
+    if table.get("length", ENTRIES) > ENTRIES or len(partitions) > table.get("length", ENTRIES):
         yield Finding("bad-table", "the table's length does not fit", "1 to 128, and one for each partition",
                       ("table", "length"))  # fmt: skip
     for key, code in (("name", "same-name"), ("mount", "same-mount")):

@@ -223,8 +223,13 @@ class _Planner:
 
 
 def command_line(board: Board) -> str:
-    """The kernel's command line."""
-    words = [f"root=UUID={board.root.uuid}"]
+    """The kernel's command line. Without an initial RAM disk the root is named by its partition: file systems' UUIDs are
+    unknown to the kernel itself (Linux, Documentation/admin-guide/kernel-parameters.txt, root=)."""
+    part = board.root
+    words = [f"root=UUID={part.uuid}"]
+    if not board.busybox:
+        unique = part.uuid if board.gpt else f"{board.disk_id[:8]}-{part.number:02x}"
+        words = [f"root=PARTUUID={unique}"]
     words += [f"console={board.console}"] if board.console else []
     return " ".join([*words, *board.command_line.split()])
 

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from farm.spec.problem import FarmError, Problem
+from farm.spec.problem import FarmError, Problem, Severity
 from farm.spec.scan import printable
 from farm.store.outputs import ALGORITHMS
 from farm.store.signature import PublicKey, verify
@@ -34,7 +34,7 @@ def verify_sums(file: Path, key: PublicKey | None) -> tuple[list[str], list[Prob
     for algorithm, path in lists if key else lists[:1] if not there else ():
         if not path.is_file():
             message = f"there is no {path.name}: only the structure was checked, not each byte"
-            severity = "error" if key else "warning"
+            severity: Severity = "error" if key else "warning"
             problems.append(Problem("no-digests", message, None, f"put {stem}.{algorithm} beside it", severity))
     return right, problems
 

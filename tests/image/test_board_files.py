@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from farm.image.graph import command_line
 from farm.image.read import board_files, read_board
 from farm.spec.problem import FarmError
 
@@ -217,6 +219,46 @@ def test_what_is_no_file(tmp_path: Path, kind: str) -> None:
 def test_whole_numbers_may_be_written_as_others(tmp_path: Path) -> None:
     (tmp_path / "board.yaml").write_text(GOOD.replace("password: secret", "uid: 1e3"))
     assert repr(read_board(tmp_path / "board.yaml", {}).users[0].uid) == "1000"
+
+
+def test_the_order_of_partitions_is_free(tmp_path: Path) -> None:
+    """The image ends where the last on the card does, whichever is the last in the file."""
+    text = GOOD.replace("size: 64M", "start: 100M, size: 64M").replace("[grow-root]", "[]")
+    (tmp_path / "board.yaml").write_text(text.replace("size: 60M", "start: 4M, size: 60M"))
+    assert read_board(tmp_path / "board.yaml", {}).size == 164 << 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("type: ext4, size: 60M", "type: ext4, size: -5M", "bad-size"),
+        ("type: ext4, size: 60M", "type: ext4, start: -3, size: 60M", "bad-size"),
+        ("type: ext4, size: 60M", "type: ext4, size: fill", "no-size"),
+        ("platform: linux/arm64", "platform: linux/arm64\nsize: many", "bad-size"),
+        ("size: 60M, mount", "start: 30M, size: 60M, mount", "partitions-overlap"),
+        ("platform: linux/arm64", "platform: linux/arm64\ntable: {type: gpt, length: 99999999}", "bad-table"),
+    ],
+)
+def test_one_mistake_is_one_problem(tmp_path: Path, old: str, new: str, code: str) -> None:
+    """What follows from a mistake alone is not told."""
+    text = GOOD.replace(old, new, 1)
+    if code == "bad-table":
+        text = text.replace("offset: 8K", "offset: 40K")
+    assert [found for found, _ in problems(tmp_path, text)] == [code]
+
+
+def test_without_a_ram_disk_the_kernel_finds_the_root(tmp_path: Path) -> None:
+    """It knows no UUIDs of file systems, only those of partitions."""
+    text = re.sub(r"initrd:\n(  .*\n)+", "", GOOD).replace("[grow-root]", "[]")
+    (tmp_path / "board.yaml").write_text(text)
+    board = read_board(tmp_path / "board.yaml", {})
+    assert command_line(board) == f"root=PARTUUID={board.disk_id[:8]}-02"
+    (tmp_path / "board.yaml").write_text(text.replace("platform:", "table: {type: gpt, length: 56}\nplatform:"))
+    board = read_board(tmp_path / "board.yaml", {})
+    assert command_line(board) == f"root=PARTUUID={board.root.uuid}"
+    (tmp_path / "board.yaml").write_text(GOOD)
+    board = read_board(tmp_path / "board.yaml", {})
+    assert command_line(board) == f"root=UUID={board.root.uuid}"
 
 
 def test_room_ends_at_the_tables_copy(tmp_path: Path) -> None:
