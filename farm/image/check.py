@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -152,8 +153,13 @@ def _root(data: Data) -> Iterator[Finding]:
     root: Data = data["root"]
     if not root.get("packages") and not root.get("tarball"):
         yield Finding("no-root", "the root is made of nothing", "add packages: or tarball:", ("root",))
+    seen: set[str] = set()
     for index, given in enumerate(root.get("files") or ()):
         at: Path = ("root", "files", index)
+        plain = posixpath.normpath(given["path"])
+        if plain in seen:
+            yield Finding("same-path", f"{given['path']} is written twice", "", (*at, "path"))
+        seen.add(plain)
         if ("content" in given) == ("source" in given):
             yield Finding("bad-file", "a file has content: or source:, not both or none", "", at)
         if given.get("mode", 0) > 0o7777:

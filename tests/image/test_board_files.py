@@ -153,6 +153,7 @@ HOSTILE = [
     (*under("root", "files: [{path: /" + "a" * 256 + ", content: x}]"), "bad-path", 18),
     (*under("root", "files: [{path: /" + "a/" * 3000 + "b, content: x}]"), "bad-path", 18),
     (*under("root", "files: [{path: /a, content: x, mode: 99999}]"), "bad-mode", 18),
+    (*under("root", "files: [{path: /a, content: x}, {path: /./a, content: y}]"), "same-path", 18),
     (*under("root", "files: [{path: /a, source: /dev/zero}]"), "missing-file", 18),
     ("password: secret", "uid: -1", "bad-value", 19),
     ("password: secret", 'shell: "/bin/sh\\nroot2::0:0::/:/bin/sh"', "bad-user", 19),
@@ -324,6 +325,26 @@ def test_unknown_packages_are_found_at_their_places(tmp_path: Path) -> None:
     assert ran.returncode == 1
     for line in (8, 10, 13, 14, 18):
         assert f"images/odd.yaml:{line}:" in ran.stderr, ran.stderr
+
+
+def test_a_package_for_another_platform_is_found_at_its_place(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    text = (
+        GOOD.replace("boot/loader", "root/tiny")
+        .replace("kernel/linux", "root/tiny")
+        .replace("  grow: tools/growroot\n", "")
+    )
+    text = text.replace("[grow-root]", "[]").replace("platform:", "tools: root/tiny\ntrees: [../tree]\nplatform:")
+    (tmp_path / "images/odd.yaml").write_text(text.replace("  packages: [root/tiny]", "  packages: [root/other]"))
+    for name, platform in (("tiny", "linux/amd64"), ("other", "linux/arm/v7")):
+        folder = tmp_path / "tree/root" / name
+        folder.mkdir(parents=True)
+        definition = f"name: {name}\ncategory: root\nversion: '1'\n"
+        (folder / "definition.yaml").write_text(definition)
+        (folder / "build.yaml").write_text(f"platforms: [{platform}]\nsteps: ['true']\nimage: scratch\n")
+    ran = farm(tmp_path, "build", "odd")
+    assert ran.returncode == 1 and ran.stderr.count("[wrong-platform]") == 2, ran.stderr
+    assert "images/odd.yaml:2:" in ran.stderr and "images/odd.yaml:18:" in ran.stderr, ran.stderr
 
 
 def test_an_unknown_board_is_suggested(tmp_path: Path) -> None:
