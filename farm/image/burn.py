@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import BinaryIO, cast
 
 from farm.image.blockmap import BlockMap, Range, read_map
-from farm.image.device import is_device
+from farm.image.device import check_kind, is_device
 from farm.spec.problem import FarmError, error
-from farm.store.outputs import write_at
+from farm.store.outputs import part_of, write_at
 
 _CHUNK = 1 << 20
 
@@ -34,19 +34,27 @@ class Source:
 
 
 def open_source(file: Path) -> Source:
-    """The image and what is known of it. FarmError ``bad-bmap``, ``no-size`` (compressed, and no map beside it)."""
+    """The image and what is known of it; a card can be one. FarmError ``no-image``, ``bad-bmap``, ``no-size``
+    (compressed, and no map beside it)."""
+    check_kind(file)
     stem = file.name.removesuffix(".zst").removesuffix(".xz")
     beside = [file.with_name(f"{name}.bmap") for name in (file.name, stem, stem.removesuffix(".img"))]
     found = next((path for path in beside if path.is_file()), None)
     if found:
         known = read_map(found)
-        if file.name == stem and file.stat().st_size != known.size:
+        if file.name == stem and _length(file) != known.size:
             raise error("bad-bmap", f"{found.name} is for an image of {known.size} bytes, not for {file.name}")
         return Source(file, known, known.size)
     if file.name != stem:
         hint = f"put {stem.removesuffix('.img')}.bmap beside it, or unpack it first"
         raise error("no-size", f"the size of {file.name} is not known", hint=hint)
-    return Source(file, None, file.stat().st_size)
+    return Source(file, None, _length(file))
+
+
+def _length(file: Path) -> int:
+    """Bytes of a file or a block device."""
+    with open(file, "rb") as image:
+        return image.seek(0, os.SEEK_END)
 
 
 def burn(source: Source, target: Path, progress: Progress) -> int:
@@ -82,14 +90,17 @@ def _told(target: Path, phase: str, failure: OSError) -> FarmError:
 
 @contextlib.contextmanager
 def _opened(target: Path, size: int) -> Iterator[int]:
-    """A device is opened exclusively (O_EXCL), which the kernel refuses while anything is mounted from it."""
-    device = is_device(target)
-    flags = os.O_RDWR | os.O_CLOEXEC | (os.O_EXCL if device else os.O_CREAT)
-    number = os.open(target, flags, 0o644)
+    """A device, exclusively (O_EXCL), which the kernel refuses while anything is mounted from it; or what becomes the
+    target's file at the end of the block."""
+    if not is_device(target):
+        file = target.resolve()
+        with part_of(file) as (part, out):
+            os.ftruncate(out.fileno(), size)
+            yield out.fileno()
+            part.replace(file)
+        return
+    number = os.open(target, os.O_RDWR | os.O_CLOEXEC | os.O_EXCL)
     try:
-        if not device:
-            os.ftruncate(number, 0)
-            os.ftruncate(number, size)
         yield number
     finally:
         os.close(number)

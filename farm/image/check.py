@@ -3,11 +3,12 @@
 
 from __future__ import annotations
 
+import posixpath
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from farm.image.layout import Data, Layout, Path, backup_size, shown, table_end
+from farm.image.layout import ENTRIES, Data, Layout, Path, backup_size, shown, table_end
 from farm.image.model import Partition
 from farm.image.texts import check_texts
 from farm.spec.finding import Finding
@@ -42,7 +43,7 @@ def _partitions(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding
         yield Finding("too-many", "an MBR has room for four partitions", "write table: {type: gpt}", ("partitions", 4))
     if "length" in table and table.get("type") != "gpt":
         yield Finding("bad-table", "only a GPT has a length", "write type: gpt", ("table", "length"))
-    if table.get("length", 128) > 128 or len(partitions) > table.get("length", 128):
+    if table.get("length", ENTRIES) > ENTRIES or len(partitions) > table.get("length", ENTRIES):
         yield Finding("bad-table", "the table's length does not fit", "1 to 128, and one for each partition",
                       ("table", "length"))  # fmt: skip
     for key, code in (("name", "same-name"), ("mount", "same-mount")):
@@ -172,8 +173,13 @@ def _root(data: Data) -> Iterator[Finding]:
     root: Data = data["root"]
     if not root.get("packages") and not root.get("tarball"):
         yield Finding("no-root", "the root is made of nothing", "add packages: or tarball:", ("root",))
+    seen: set[str] = set()
     for index, given in enumerate(root.get("files") or ()):
         at: Path = ("root", "files", index)
+        plain = posixpath.normpath(given["path"])
+        if plain in seen:
+            yield Finding("same-path", f"{given['path']} is written twice", "", (*at, "path"))
+        seen.add(plain)
         if ("content" in given) == ("source" in given):
             yield Finding("bad-file", "a file has content: or source:, not both or none", "", at)
         if given.get("mode", 0) > 0o7777:

@@ -13,6 +13,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from farm.spec.problem import Problem, error
+from farm.spec.scan import printable
 
 SYS = Path("/sys")
 PROC = Path("/proc")
@@ -37,6 +38,13 @@ class Device:
 def is_device(path: Path) -> bool:
     """Whether a path is a block device."""
     return path.exists() and stat.S_ISBLK(path.stat().st_mode)
+
+
+def check_kind(path: Path) -> None:
+    """FarmError ``no-image`` for what cannot hold one: no file, no block device. Opens nothing, never waits."""
+    mode = path.stat().st_mode
+    if not stat.S_ISREG(mode) and not stat.S_ISBLK(mode):
+        raise error("no-image", f"{printable(str(path))} is neither a file nor a block device")
 
 
 def examine(path: Path, sys: Path = SYS, proc: Path = PROC, number: tuple[int, int] | None = None) -> Device:

@@ -32,6 +32,11 @@ class Found:
         return f"{text}{size}{f' for {self.name}' if self.name else ''}{f': {self.problem}' if self.problem else ''}"
 
 
+def _name(data: bytes) -> str:
+    """A name in a loader, up to its first NUL: what cannot be printed becomes a question mark."""
+    return "".join(c if c.isprintable() else "?" for c in data.partition(b"\0")[0].decode("ascii", "replace"))
+
+
 def look(image: int, offset: int) -> Found:
     """What boot loader begins at an offset of an open image."""
     head = os.pread(image, 96, offset)
@@ -57,7 +62,7 @@ def _egon(image: int, offset: int, head: bytes) -> Found:
         return Found("egon", length, problem="it is cut off")
     total = (sum(struct.unpack(f"<{length // 4}I", data)) - checksum + _STAMP) & 0xFFFFFFFF
     at = struct.unpack_from("<I", head, 32)[0]
-    name = data[at:].partition(b"\0")[0].decode("ascii", "replace") if 32 < at < length else ""
+    name = _name(data[at:]) if 32 < at < length else ""
     return Found("egon", length, name, "" if total == checksum else "its checksum is wrong")
 
 
@@ -75,12 +80,12 @@ def _fit(image: int, offset: int, size: int) -> Found:
     images = root.find("/images")
     if not images or not images.children or not root.find("/configurations"):
         return Found("fit", size, problem="it holds no images or configurations")
-    return Found("fit", size, ", ".join(images.children))
+    return Found("fit", size, ", ".join(_name(name.encode()) for name in images.children))
 
 
 def _legacy(image: int, offset: int, head: bytes) -> Found:
     crc, size, data_crc = (struct.unpack_from(">I", head, at)[0] for at in (4, 12, 24))
-    name = head[32:64].rstrip(b"\0").decode("ascii", "replace")
+    name = _name(head[32:64])
     if zlib.crc32(head[:4] + bytes(4) + head[8:]) != crc:
         return Found("uimage", size, name, "its header's checksum is wrong")
     data = os.pread(image, min(size, _MOST), offset + 64)

@@ -21,7 +21,7 @@ from farm.plan.job import EPOCH, WORKDIR, FileInput, Input, Job, Limits, Made, P
 from farm.plan.node import Node, Plan
 from farm.spec.model import PackageId, Tree
 from farm.spec.platform import short
-from farm.spec.problem import FarmError, Problem
+from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.solver import Index, solve
 from farm.spec.targets import find_targets
 
@@ -89,6 +89,7 @@ class _Planner:
         """Nodes of all packages of a board's root, lowest first."""
         wanted: dict[str, dict[PackageId, None]] = {}
         named: dict[tuple[str, str], PackageId] = {}
+        places: dict[str, Place] = {}
         closures: dict[str, tuple[PackageId, ...]] = {}
         problems: list[Problem] = []
         for board in boards:
@@ -99,14 +100,17 @@ class _Planner:
                     problems += [dataclasses.replace(p, place=board.place(at)) for p in failure.problems]
                     continue
                 named[word, platform] = package
+                places.setdefault(str(package), board.place(at))
                 wanted.setdefault(platform, {})[package] = None
             closures[board.name] = self._closure(board, problems)
+            for package in closures[board.name]:
+                places.setdefault(str(package), board.place(("root", "packages")))
             wanted.setdefault(board.platform, {}).update(dict.fromkeys(closures[board.name]))
         if problems:
             raise FarmError(problems)
         plans = {platform: plan_of(list(packages), platform) for platform, packages in wanted.items()}
         if broken := [problem for plan in plans.values() for problem in plan.problems if problem.severity == "error"]:
-            raise FarmError(broken)
+            raise FarmError([_of_board(problem, places) for problem in broken])
         whole = joined(plans.values())
         self.nodes: dict[str, Node] = dict(whole.nodes)
         self.problems = whole.problems
@@ -223,8 +227,13 @@ class _Planner:
 
 
 def command_line(board: Board) -> str:
-    """The kernel's command line."""
-    words = [f"root=UUID={board.root.uuid}"]
+    """The kernel's command line. Without an initial RAM disk the root is named by its partition: the kernel itself does
+    not know UUIDs of file systems (Linux, Documentation/admin-guide/kernel-parameters.txt, root=)."""
+    part = board.root
+    words = [f"root=UUID={part.uuid}"]
+    if not board.busybox:
+        unique = part.uuid if board.gpt else f"{board.disk_id[:8]}-{part.number:02x}"
+        words = [f"root=PARTUUID={unique}"]
     words += [f"console={board.console}"] if board.console else []
     return " ".join([*words, *board.command_line.split()])
 
@@ -245,6 +254,12 @@ def _words(board: Board) -> Iterable[tuple[str, str, tuple[str | int, ...]]]:
         yield board.test.package, "", ("test", "package")
     for index, word in enumerate(board.test.install if board.test else ()):
         yield word, board.platform, ("test", "install", index)
+
+
+def _of_board(problem: Problem, places: Mapping[str, Place]) -> Problem:
+    """A package for another platform is the board's mistake, not the package's."""
+    place = places.get(problem.package or "")
+    return dataclasses.replace(problem, place=place) if place and problem.code == "wrong-platform" else problem
 
 
 def _platform_of(board: Board, word: str) -> str:

@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import os
 import struct
@@ -10,13 +11,19 @@ import uuid
 from pathlib import Path
 from typing import Any
 
+from farm.image.device import check_kind
 from farm.image.egon import look
 from farm.image.fat import Fat
 from farm.image.inside import table
 from farm.spec.problem import FarmError, error
+from farm.spec.scan import printable
 
 LOADER_OFFSETS = (8 << 10, 40 << 10, 128 << 10, 256 << 10)
 """Where boot loaders of Allwinner's chips are looked for."""
+_LARGEST_BLOCK = 6
+"""64 KiB, as a power of two KiB."""
+_LARGEST = 1 << 62
+"""Bytes: where a partition may end at most, so that the kernel's offsets (63 bits) can say it."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -40,30 +47,62 @@ class Inspected:
     table: str
     pieces: tuple[Piece, ...]
 
+    @property
+    def title(self) -> str:
+        """The file's name, without what would trouble a terminal or XML."""
+        return "".join(c if c.isprintable() else "?" for c in self.file.name)
+
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
-        return {**dataclasses.asdict(self), "file": str(self.file)}
+        return {**dataclasses.asdict(self), "file": printable(str(self.file))}
 
 
 def inspect(file: Path) -> Inspected:
     """Looks at an image. FarmError ``no-image`` for what has no partition table, ``bad-table`` for a broken one."""
+    check_kind(file)
     with open(file, "rb") as image:
         number = image.fileno()
         size = os.lseek(number, 0, os.SEEK_END)
-        head = os.pread(number, table.SECTOR, 0)
-        try:
-            kind, parts = table.parse(head, lambda at, n: os.pread(number, n * table.SECTOR, at * table.SECTOR))
-        except ValueError as failure:
-            raise error("bad-table", f"{file}: {failure}") from failure
-        if kind == "none":
-            raise error(
-                "no-image", f"{file} has no partition table", hint="is it compressed? use zstd -d or xz -d first"
-            )
+        kind, parts = read_table(file, number)
+        if kind == "none" or _is_fat(number):
+            hint = "is it compressed? use zstd -d or xz -d first" if kind == "none" else "it is a FAT by itself"
+            raise error("no-image", f"{file} has no partition table", hint=hint)
         pieces = [Piece("table", 0, _table_size(number, kind), kind.upper())]
         pieces += _loaders(number, min((part["start"] for part in parts), default=size), pieces[0].size)
         pieces += [_partition(number, part) for part in parts]
         blocks = os.fstat(number).st_blocks * 512
     return Inspected(file, size, blocks, kind, tuple(sorted(pieces, key=lambda piece: piece.start)))
+
+
+def read_table(file: Path, image: int, header: int = 1) -> tuple[str, list[dict[str, Any]]]:
+    """Kind and partitions of the table; with the sector of a GPT's other ``header``, of its copy.
+
+    FarmError ``bad-table``.
+    """
+    head = os.pread(image, table.SECTOR, 0)
+
+    def read(sector: int, count: int) -> bytes:
+        return os.pread(image, count * table.SECTOR, (header if sector == 1 else sector) * table.SECTOR)
+
+    try:
+        kind, parts = table.parse(head, read)
+    except (ValueError, OverflowError, struct.error) as failure:
+        said = failure if isinstance(failure, ValueError) else "it is cut off, or its numbers are impossible"
+        raise error("bad-table", f"{file}: {said}") from failure
+    for part in parts:
+        if part["size"] <= 0 or part["start"] + part["size"] > _LARGEST:
+            raise error("bad-table", f"{file}: partition {part['number']} has an impossible place")
+    return kind, parts
+
+
+def _is_fat(image: int) -> bool:
+    """Whether a file system begins where a table should: both end their first sector alike."""
+    if os.pread(image, 1, 0) not in (b"\xeb", b"\xe9"):
+        return False
+    with contextlib.suppress(FarmError):
+        Fat(image, 0)
+        return True
+    return False
 
 
 def _table_size(image: int, kind: str) -> int:
@@ -103,6 +142,9 @@ def ext4_facts(image: int, start: int) -> tuple[str, ...]:
     """Label, UUID and fullness of an ext4 (Linux, Documentation/filesystems/ext4, super block)."""
     data = os.pread(image, 1024, start + 1024)
     inodes, blocks, _, free, free_inodes, _, log = struct.unpack_from("<7I", data)
+    impossible = not inodes or not blocks or free > blocks or free_inodes > inodes
+    if len(data) < 1024 or log > _LARGEST_BLOCK or impossible:
+        return ("ext4", "its super block is damaged")
     block = 1024 << log
     label = data[120:136].rstrip(b"\0").decode("utf-8", "replace")
     return (

@@ -21,6 +21,8 @@ FIRST = 4 * MEBIBYTE
 """Where the first partition begins unless it is said: boot loaders end before that on every board known."""
 ENTRY = 128
 """Bytes of one entry of a GPT."""
+ENTRIES = 128
+"""A GPT has room for that many unless it is said, and at most."""
 LEAST = {"ext4": 2 * MEBIBYTE, "fat": MEBIBYTE, "raw": SECTOR}
 """The smallest file system of a kind that the tools make."""
 MOST = {"ext4": 16 << 40, "fat": 2 << 40, "raw": 16 << 40}
@@ -43,7 +45,7 @@ def table_end(data: Data) -> int:
     table = data.get("table") or {}
     if table.get("type", "mbr") == "mbr":
         return SECTOR
-    return 2 * SECTOR + -(-int(table.get("length", 128)) * ENTRY // SECTOR) * SECTOR
+    return 2 * SECTOR + -(-min(int(table.get("length", ENTRIES)), ENTRIES) * ENTRY // SECTOR) * SECTOR
 
 
 def backup_size(data: Data) -> int:
@@ -65,18 +67,20 @@ def lay_out(name: str, data: Data) -> Layout:
     findings: list[Finding] = []
     total = _size(data, ("size",), findings) if "size" in data else None
     placed: list[Partition] = []
-    position = FIRST
+    position = most = FIRST
     for index, given in enumerate(data["partitions"]):
         part = _placed(name, index, given, position, None if total is None else total - backup_size(data), findings)
         placed.append(part)
         position = -(-part.end // MEBIBYTE) * MEBIBYTE
-    size = total if total is not None else position + (MEBIBYTE if backup_size(data) else 0)
+        most = max(most, position)
+    size = total if total is not None else most + (MEBIBYTE if backup_size(data) else 0)
     findings += _sizes(data, placed, size)
     findings += _overlaps(placed)
     return Layout(placed, size, findings)
 
 
-def _size(data: Data, path: Path, findings: list[Finding]) -> int:
+def _size(data: Data, path: Path, findings: list[Finding]) -> int | None:
+    """Bytes; None when it is no size, which is told."""
     value: Any = data
     for step in path:
         value = value[step]
@@ -85,19 +89,23 @@ def _size(data: Data, path: Path, findings: list[Finding]) -> int:
     except FarmError as failure:
         problem = failure.problems[0]
         findings.append(Finding(problem.code, problem.message, problem.hint, path))
-        return 0
+        return None
 
 
 def _placed(name: str, index: int, given: Data, position: int, limit: int | None, findings: list[Finding]) -> Partition:
+    """What is no size is told once: the least one, which is in nobody's way, stands in for it."""
     at: Path = ("partitions", index)
     start = _size({"partitions": {index: given}}, (*at, "start"), findings) if "start" in given else position
-    if given["size"] == "fill":
-        if limit is None:
-            hint = "add size: to the file, or give this partition a size"
-            findings.append(Finding("no-size", "the partition fills an image that has no size", hint, (*at, "size")))
-        size = max(0, (limit or 0) - start) // MEBIBYTE * MEBIBYTE
-    else:
+    start = position if start is None else start
+    if given["size"] != "fill":
         size = _size({"partitions": {index: given}}, (*at, "size"), findings)
+        size = LEAST[given["type"]] if size is None else size
+    elif limit is None:
+        size = LEAST[given["type"]]
+        hint = "add size: to the file, or give this partition a size"
+        findings.append(Finding("no-size", "the partition fills an image that has no size", hint, (*at, "size")))
+    else:
+        size = max(0, limit - start) // MEBIBYTE * MEBIBYTE
     label = str(given.get("label", given["name"]))
     unique = fixed_uuid(name, given["name"])
     return Partition(
@@ -125,7 +133,9 @@ def _sizes(data: Data, placed: Sequence[Partition], size: int) -> Iterator[Findi
             message = f"partition {part.name} begins inside the partition table"
             yield Finding("inside-table", message, hint, (*at, "start"))
         if part.size < LEAST[part.type]:
-            hint = f"at least {LEAST[part.type] // 1024} KiB"
+            hint = f"at least {shown(LEAST[part.type])}"
+            if data["partitions"][index]["size"] == "fill":
+                hint += "; make the image larger, or let the last partition alone fill it"
             yield Finding("too-small", f"partition {part.name} has {part.size} bytes", hint, (*at, "size"))
         if part.size > MOST[part.type]:
             hint = f"{shown(MOST[part.type])} at the most"

@@ -19,7 +19,7 @@ _LINE = 20
 
 def text(found: Inspected) -> Iterator[str]:
     """A bar, and a line for each piece."""
-    yield f"{found.file.name}: {shown(found.size)}, {found.on_disk >> 20} MiB on disk, {found.table.upper()}"
+    yield f"{found.title}: {shown(found.size)}, {found.on_disk >> 20} MiB on disk, {found.table.upper()}"
     pieces = with_gaps(found)
     widths = _widths(pieces, 76, 3)
     marks = {"table": "t", "loader": "L", "fat": "F", "ext4": "E", "raw": "?", "free": "."}
@@ -54,7 +54,7 @@ def svg(found: Inspected) -> str:
     pieces = with_gaps(found)
     widths = _widths(pieces, _WIDTH, _LEAST)
     total, height = sum(widths), _HEIGHT + 70 + _LINE * len(pieces)
-    title = f"{found.file.name}: {shown(found.size)}, {found.table.upper()}"
+    title = f"{found.title}: {shown(found.size)}, {found.table.upper()}"
     lines = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{total + 40}" height="{height}" '
         'font-family="sans-serif" font-size="13">',

@@ -3,9 +3,7 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
-import re
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,18 +11,17 @@ from pathlib import Path
 from farm.image.boot.raspberry import read_config
 from farm.image.egon import look
 from farm.image.fat import Fat
-from farm.image.inspect import Inspected, inspect
+from farm.image.inspect import Inspected, inspect, read_table
 from farm.image.layout import shown
-from farm.image.model import Board
+from farm.image.model import SECTOR, Board
 from farm.spec.problem import FarmError, Problem
-
-_LINE = re.compile(r"([0-9a-f]{64,128})  ([^/]+)")
 
 
 def verify_image(file: Path, board: Board | None) -> tuple[Inspected, list[Problem]]:
     """All that is wrong with an image: by itself, and as the image of ``board``. FarmError when it is none."""
     found = inspect(file)
     problems = [Problem("bad-loader", f"{p.title}") for p in found.pieces if p.kind == "loader" and p.details]
+    problems += _copy_of_table(file, found)
     problems += _overlaps(found)
     problems += _file_systems(file, found)
     if board:
@@ -35,27 +32,20 @@ def verify_image(file: Path, board: Board | None) -> tuple[Inspected, list[Probl
     return found, problems
 
 
-def verify_digests(file: Path) -> tuple[list[str], list[Problem]]:
-    """Files beside the image whose digests are listed: names that are right, and what is wrong."""
-    right: list[str] = []
-    problems: list[Problem] = []
-    stem = file.name.split(".")[0]
-    for algorithm in ("sha256", "sha512"):
-        listed = file.with_name(f"{stem}.{algorithm}")
-        if not listed.exists():
-            continue
-        for line in listed.read_text().splitlines():
-            match = _LINE.fullmatch(line)
-            if not match:
-                problems.append(Problem("bad-digests", f"{listed.name}: {line!r} is no line of {algorithm}sum"))
-            elif (other := file.with_name(match[2])).exists():
-                with open(other, "rb") as content:
-                    same = hashlib.file_digest(content, algorithm).hexdigest() == match[1]
-                if same:
-                    right.append(f"{algorithm} {other.name}")
-                else:
-                    problems.append(Problem("digest-mismatch", f"{other.name} does not have its {algorithm}"))
-    return right, problems
+def _copy_of_table(file: Path, found: Inspected) -> Iterator[Problem]:
+    """A GPT has a copy at the end of the card (UEFI 2.10, 5.3.2), which says the same."""
+    if found.table != "gpt":
+        return
+    with open(file, "rb") as image:
+        number = image.fileno()
+        header = int.from_bytes(os.pread(number, 8, SECTOR + 32), "little")
+        try:
+            if read_table(file, number, header) == read_table(file, number):
+                return
+            reason = "it names other partitions"
+        except FarmError as failure:
+            reason = failure.problems[0].message.removeprefix(f"{file}: ")
+    yield Problem("bad-table", f"the copy of the GPT in sector {header}: {reason}")
 
 
 def _overlaps(found: Inspected) -> Iterator[Problem]:
@@ -80,7 +70,13 @@ def _file_systems(file: Path, found: Inspected) -> Iterator[Problem]:
                 yield Problem("tool-missing", "file systems are not checked: there is no e2fsck", None, hint, "warning")
                 return
             if done.returncode:
-                yield Problem("bad-file-system", f"{piece.title}: {done.stdout.strip().splitlines()[-1:]}")
+                yield Problem("bad-file-system", f"{piece.title}: e2fsck says: {_reason(done.stdout)}")
+
+
+def _reason(said: str) -> str:
+    """What e2fsck found, without its passes and questions: the first lines."""
+    lines = [line.strip() for line in said.splitlines() if line.strip() and not line.startswith("Pass ")]
+    return " / ".join(lines[:3])[:300] or "nothing"
 
 
 def _partitions(found: Inspected, board: Board) -> Iterator[Problem]:

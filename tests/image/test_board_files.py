@@ -6,6 +6,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,6 +14,7 @@ from typing import Any
 
 import pytest
 
+from farm.image.graph import command_line
 from farm.image.read import board_files, read_board
 from farm.spec.problem import FarmError
 
@@ -162,6 +164,7 @@ HOSTILE = [
     (*under("root", "files: [{path: /" + "a" * 256 + ", content: x}]"), "bad-path", 18),
     (*under("root", "files: [{path: /" + "a/" * 3000 + "b, content: x}]"), "bad-path", 18),
     (*under("root", "files: [{path: /a, content: x, mode: 99999}]"), "bad-mode", 18),
+    (*under("root", "files: [{path: /a, content: x}, {path: /./a, content: y}]"), "same-path", 18),
     (*under("root", "files: [{path: /a, source: /dev/zero}]"), "missing-file", 18),
     ("password: secret", "uid: -1", "bad-value", 19),
     ("password: secret", 'shell: "/bin/sh\\nroot2::0:0::/:/bin/sh"', "bad-user", 19),
@@ -230,6 +233,46 @@ def test_whole_numbers_may_be_written_as_others(tmp_path: Path) -> None:
     assert repr(read_board(tmp_path / "board.yaml", {}).users[0].uid) == "1000"
 
 
+def test_the_order_of_partitions_is_free(tmp_path: Path) -> None:
+    """The image ends where the last on the card does, whichever is the last in the file."""
+    text = GOOD.replace("size: 64M", "start: 100M, size: 64M").replace("[grow-root]", "[]")
+    (tmp_path / "board.yaml").write_text(text.replace("size: 60M", "start: 4M, size: 60M"))
+    assert read_board(tmp_path / "board.yaml", {}).size == 164 << 20
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "code"),
+    [
+        ("type: ext4, size: 60M", "type: ext4, size: -5M", "bad-size"),
+        ("type: ext4, size: 60M", "type: ext4, start: -3, size: 60M", "bad-size"),
+        ("type: ext4, size: 60M", "type: ext4, size: fill", "no-size"),
+        ("platform: linux/arm64", "platform: linux/arm64\nsize: many", "bad-size"),
+        ("size: 60M, mount", "start: 30M, size: 60M, mount", "partitions-overlap"),
+        ("platform: linux/arm64", "platform: linux/arm64\ntable: {type: gpt, length: 99999999}", "bad-table"),
+    ],
+)
+def test_one_mistake_is_one_problem(tmp_path: Path, old: str, new: str, code: str) -> None:
+    """What follows from a mistake alone is not told."""
+    text = GOOD.replace(old, new, 1)
+    if code == "bad-table":
+        text = text.replace("offset: 8K", "offset: 40K")
+    assert [found for found, _ in problems(tmp_path, text)] == [code]
+
+
+def test_without_a_ram_disk_the_kernel_finds_the_root(tmp_path: Path) -> None:
+    """It knows no UUIDs of file systems, only those of partitions."""
+    text = re.sub(r"initrd:\n(  .*\n)+", "", GOOD).replace("[grow-root]", "[]")
+    (tmp_path / "board.yaml").write_text(text)
+    board = read_board(tmp_path / "board.yaml", {})
+    assert command_line(board) == f"root=PARTUUID={board.disk_id[:8]}-02"
+    (tmp_path / "board.yaml").write_text(text.replace("platform:", "table: {type: gpt, length: 56}\nplatform:"))
+    board = read_board(tmp_path / "board.yaml", {})
+    assert command_line(board) == f"root=PARTUUID={board.root.uuid}"
+    (tmp_path / "board.yaml").write_text(GOOD)
+    board = read_board(tmp_path / "board.yaml", {})
+    assert command_line(board) == f"root=UUID={board.root.uuid}"
+
+
 def test_room_ends_at_the_tables_copy(tmp_path: Path) -> None:
     table = "platform: linux/arm64\ntable: {type: gpt, length: 56}\nsize: 200M"
     (tmp_path / "board.yaml").write_text(GOOD.replace("platform: linux/arm64", table).replace("8K", "204790K"))
@@ -293,6 +336,26 @@ def test_unknown_packages_are_found_at_their_places(tmp_path: Path) -> None:
     assert ran.returncode == 1
     for line in (8, 10, 13, 14, 18):
         assert f"images/odd.yaml:{line}:" in ran.stderr, ran.stderr
+
+
+def test_a_package_for_another_platform_is_found_at_its_place(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    text = (
+        GOOD.replace("boot/loader", "root/tiny")
+        .replace("kernel/linux", "root/tiny")
+        .replace("  grow: tools/growroot\n", "")
+    )
+    text = text.replace("[grow-root]", "[]").replace("platform:", "tools: root/tiny\ntrees: [../tree]\nplatform:")
+    (tmp_path / "images/odd.yaml").write_text(text.replace("  packages: [root/tiny]", "  packages: [root/other]"))
+    for name, platform in (("tiny", "linux/amd64"), ("other", "linux/arm/v7")):
+        folder = tmp_path / "tree/root" / name
+        folder.mkdir(parents=True)
+        definition = f"name: {name}\ncategory: root\nversion: '1'\n"
+        (folder / "definition.yaml").write_text(definition)
+        (folder / "build.yaml").write_text(f"platforms: [{platform}]\nsteps: ['true']\nimage: scratch\n")
+    ran = farm(tmp_path, "build", "odd")
+    assert ran.returncode == 1 and ran.stderr.count("[wrong-platform]") == 2, ran.stderr
+    assert "images/odd.yaml:2:" in ran.stderr and "images/odd.yaml:18:" in ran.stderr, ran.stderr
 
 
 def test_an_unknown_board_is_suggested(tmp_path: Path) -> None:

@@ -18,7 +18,7 @@ from farm.image.graph import image_node
 from farm.image.model import Board
 from farm.image.read import read_board
 from farm.image.sbom import sbom
-from farm.image.verify import verify_digests
+from farm.image.sums import verify_sums
 from farm.plan.job import Fetch, FileInput, Job, Made, Pack
 from farm.plan.node import Node, Plan, Result
 from farm.spec.load import load
@@ -98,7 +98,7 @@ def test_bill_digests_and_image_fit_together(store: Store, board: Board, tmp_pat
     assert (tmp_path / "out/card.img").stat().st_blocks * 512 < 1 << 20
     subprocess.run(["sha256sum", "-c", "--strict", "card.sha256"], cwd=tmp_path / "out", check=True)
     subprocess.run(["sha512sum", "-c", "--strict", "card.sha512"], cwd=tmp_path / "out", check=True)
-    assert verify_digests(tmp_path / "out/card.img")[1] == []
+    assert verify_sums(tmp_path / "out/card.img", None)[1] == []
     assert (tmp_path / "out/card.sha256.minisig").read_bytes() == b"file:card.sha256"
     bill = json.loads((tmp_path / "out/card.cdx.json").read_bytes())
     component = bill["metadata"]["component"]

@@ -216,6 +216,26 @@ def test_what_the_map_leaves_out_nobody_needs(tmp_path: Path, e2fsprogs: Path, m
     assert (tmp_path / "by.img").read_bytes() == image.read_bytes()
 
 
+def test_what_cannot_be_put_over_a_root(tmp_path: Path) -> None:
+    with tarfile.open(tmp_path / "root.tar", "w") as tar:
+        for folder in ("etc", "usr", "usr/lib", "dev"):
+            add(tar, folder, tarfile.DIRTYPE)
+        add(tar, "etc/passwd", tarfile.REGTYPE)
+        add(tar, "lib", tarfile.SYMTYPE, linkname="usr/lib")
+        add(tar, "dev/null", tarfile.CHRTYPE)
+    over = Over(Root(tmp_path / "root.tar"), tmp_path / "over.tar", EPOCH)
+    over.folder("/data")
+    for file in ("/etc/passwd", "/new/file", "/lib/new", "/lib", "/data/x"):
+        assert not over.hindrance(file), file
+    assert over.hindrance("/etc") == over.hindrance("/usr/lib") == over.hindrance("/data") == "it is a folder"
+    assert over.hindrance("/etc/passwd/x") == over.hindrance("/etc/passwd/x/y") == "/etc/passwd is no folder"
+    for place in ("/etc", "/lib", "/mnt", "/lib/mnt", "/data"):
+        assert not over.hindrance(place, folder=True), place
+    assert over.hindrance("/etc/passwd", folder=True) == over.hindrance("/dev/null", folder=True) == "it is no folder"
+    assert over.hindrance("/dev/null/x", folder=True) == "/dev/null is no folder"
+    over.close()
+
+
 def test_links_in_the_root_are_followed_inside(tmp_path: Path) -> None:
     with tarfile.open(tmp_path / "root.tar", "w") as tar:
         add(tar, "usr", tarfile.DIRTYPE)

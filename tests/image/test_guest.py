@@ -5,12 +5,14 @@ from __future__ import annotations
 
 import asyncio
 import dataclasses
+import json
 import os
 import signal
 import subprocess
 import sys
 import time
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -20,7 +22,7 @@ from farm.image.boot.cores import share_one_core
 from farm.image.boot.guest import Guest, running
 from farm.image.boot.machine import MACHINES, find_qemu
 from farm.image.boot.report import as_json, junit
-from farm.image.boot.trial import Trial
+from farm.image.boot.trial import Trial, try_board
 from farm.image.read import read_board
 from farm.spec.problem import FarmError
 
@@ -89,6 +91,7 @@ def test_a_silent_guest_ends_in_time(qemu: tuple[str, ...], card: Path, tmp_path
             with pytest.raises(FarmError) as failure:
                 await guest.expect(rb"login: $", 0.3)
             assert failure.value.code == "guest-timeout"
+            assert failure.value.problems[0].message.startswith("no 'login: $' within 0 s")
             return guest._process.pid
 
     assert not alive(asyncio.run(session()))
@@ -232,6 +235,28 @@ def test_no_qemu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     with pytest.raises(FarmError) as failure:
         find_qemu("raspi4b")
     assert failure.value.code == "no-qemu" and "host-setup --qemu" in failure.value.problems[0].hint
+
+
+def test_without_qemu_there_is_a_report(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("PATH", str(tmp_path))
+    monkeypatch.setenv("FARM_QEMU", str(tmp_path / "none"))
+    board = read_board(IMAGES / "orangepi-pc.yaml", {})
+    trial = try_board(board, tmp_path / "card.img", None, tmp_path, tmp_path / "artifacts")
+    assert not trial.ok and "host-setup --qemu" in trial.problem
+    suite = ElementTree.fromstring(junit([trial])).find("testsuite")
+    assert suite is not None and suite.get("failures") == "1"
+    assert json.dumps(as_json([trial]))
+
+
+@pytest.mark.parametrize("command", ["boot", "test"])
+def test_what_is_no_image_is_not_booted(tmp_path: Path, command: str) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    (tmp_path / "card.img.zst").write_bytes(b"\x28\xb5\x2f\xfd" + bytes(2000))
+    for name in ("fifo", "card.img.zst"):
+        words = [command, "orangepi-pc", "--boards", IMAGES, "--image", tmp_path / name, "--store", tmp_path / "store"]
+        ran = subprocess.run([sys.executable, "-m", "farm", "image", *map(str, words)], capture_output=True, text=True,
+                             cwd=tmp_path, timeout=60, check=False)  # fmt: skip
+        assert ran.returncode == 1 and "[no-image]" in ran.stderr, ran.stderr
 
 
 def test_cards_are_powers_of_two_and_larger() -> None:

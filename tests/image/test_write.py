@@ -93,14 +93,44 @@ def test_bad_images(image: Path, tmp_path: Path, fault: str) -> None:
         if fault == "no-map":
             (tmp_path / "card.bmap").unlink()
             code = "no-size"
-    ran = farm(source, tmp_path / "target")
+    (tmp_path / "target").write_bytes(b"precious")
+    ran = farm(source, tmp_path / "target", "--yes")
     assert ran.returncode == 1 and f"[{code}]" in ran.stderr, ran.stderr
+    assert (tmp_path / "target").read_bytes() == b"precious" and not list(tmp_path.glob(".*"))
 
 
-def test_a_full_disk(image: Path) -> None:
-    with pytest.raises(FarmError) as failure:
-        burn(open_source(image), Path("/dev/full"), lambda *_: None)
-    assert failure.value.code in ("disk-full", "write-failed")
+@pytest.mark.root
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
+def test_a_full_disk(image: Path, tmp_path: Path) -> None:
+    """A file that was there stays as it was, and nothing else is left."""
+    small = tmp_path / "small"
+    small.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=300k", "farm-test", small], check=True)
+    try:
+        (small / "target").write_bytes(b"precious")
+        ran = farm(image, small / "target", "--yes")
+        left = [path.name for path in small.iterdir()]
+        kept = (small / "target").read_bytes()
+    finally:
+        subprocess.run(["umount", small], check=True)
+    assert ran.returncode == 1 and "[disk-full]" in ran.stderr, ran.stderr
+    assert left == ["target"] and kept == b"precious"
+
+
+def test_the_image_itself_is_no_target(image: Path, tmp_path: Path) -> None:
+    before = image.read_bytes()
+    (tmp_path / "link").symlink_to(image)
+    for target in (image, tmp_path / "link"):
+        ran = farm(image, target, "--yes")
+        assert ran.returncode == 1 and "[bad-target]" in ran.stderr, ran.stderr
+    assert image.read_bytes() == before
+
+
+def test_a_link_leads_to_the_target(image: Path, tmp_path: Path) -> None:
+    (tmp_path / "real").write_bytes(b"old")
+    (tmp_path / "link").symlink_to("real")
+    assert farm(image, tmp_path / "link", "--yes").returncode == 0
+    assert (tmp_path / "link").is_symlink() and (tmp_path / "real").read_bytes() == image.read_bytes()
 
 
 def test_what_is_read_back_counts(image: Path, tmp_path: Path) -> None:
@@ -109,7 +139,7 @@ def test_what_is_read_back_counts(image: Path, tmp_path: Path) -> None:
 
     def forget(phase: str, done: int, total: int) -> None:
         if phase == "writing" and done == total:
-            with open(target, "r+b") as card:
+            with open(tmp_path / ".target.part", "r+b") as card:
                 card.seek(5 * MIB)
                 card.write(b"\0\0\0\0")
 

@@ -91,11 +91,14 @@ def _images(
     from farm.image.boot.prepare import patient
     from farm.image.deliver import image_path
     from farm.image.graph import loader_node, only
+    from farm.image.inspect import inspect
     from farm.spec.quantity import parse_duration
 
     boards, session = open_boards(names, every, options)
     if file and len(boards) != 1:
         raise click.UsageError("--image goes with one BOARD")
+    if file:
+        inspect(file)  # a file that is packed, or no image at all, is not worth a boot
     limit = options.get("timeout")
     boards = [patient(board, parse_duration(limit) if limit else None) for board in boards]
     plan = plan_of(boards, session)

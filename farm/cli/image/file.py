@@ -51,17 +51,18 @@ def verify(
 ) -> None:
     """Check an image: table, file systems, boot loaders, boot files, digests and signature beside it."""
     from farm.image.read import board_files, find_board, read_board
-    from farm.image.verify import verify_digests, verify_image
+    from farm.image.sums import verify_sums
+    from farm.image.verify import verify_image
     from farm.spec.values import read_value_files
+    from farm.store.keys import read_public
 
     known = board_files(folders_of(folders))
     name = board or (file.name.split(".")[0] if file.name.split(".")[0] in known else None)
     made = read_board(find_board(name, folders_of(folders)), read_value_files(values)) if name else None
+    key = read_public(_key_text(public_key), "--public-key") if public_key else None
     found, problems = verify_image(file, made)
-    right, wrong = verify_digests(file)
+    right, wrong = verify_sums(file, key)
     problems += wrong
-    if public_key:
-        right += _signature(file, public_key)
     if json:
         print_json({**found.to_json(), "digests": right, "problems": [p.to_json() for p in problems]})
     else:
@@ -71,17 +72,6 @@ def verify(
     raise SystemExit(1 if any(p.severity == "error" for p in problems) else 0)
 
 
-def _signature(file: Path, key: str) -> list[str]:
-    """Checks the signatures of the digests' files. FarmError when one is missing or wrong."""
-    from farm.store.keys import read_public
-    from farm.store.signature import verify as check
-
-    public = read_public(Path(key).read_text() if Path(key).is_file() else key, "--public-key")
-    stem = file.name.split(".")[0]
-    done = []
-    for algorithm in ("sha256", "sha512"):
-        listed = file.with_name(f"{stem}.{algorithm}")
-        signed = listed.with_name(f"{listed.name}.minisig")
-        check(listed.read_bytes(), signed.read_bytes() if signed.exists() else None, [public])
-        done.append(f"signature {listed.name}")
-    return done
+def _key_text(given: str) -> str:
+    """The text of a key file, or the key itself."""
+    return Path(given).read_text(errors="replace") if Path(given).is_file() else given

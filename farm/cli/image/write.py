@@ -26,8 +26,11 @@ def write(file: Path, target: Path, yes: bool, json: bool) -> None:
     A disk that is mounted, is swap, or is part of something else is refused.
     """
     from farm.image.burn import burn, open_source
+    from farm.spec.problem import error
 
     source = open_source(file)
+    if target.exists() and target.samefile(file):
+        raise error("bad-target", f"{target} is the image itself")
     _confirm(source, target, yes)
     with _Bar(quiet=json) as progress:
         written = burn(source, target, progress)

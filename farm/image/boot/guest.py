@@ -99,9 +99,9 @@ class Guest:
             left = deadline - time.monotonic()
             if left <= 0:
                 last = bytes(self.console[-300:]).decode(errors="replace").strip().splitlines()[-3:]
-                raise error("guest-timeout", f"no {pattern!r} within {timeout:.0f} s; last: {' / '.join(last)}")
+                raise error("guest-timeout", f"no {_shown(pattern)} within {timeout:.0f} s; last: {' / '.join(last)}")
             if not await self._read(left):
-                raise error("guest-ended", f"QEMU ended before the console said {pattern!r}")
+                raise error("guest-ended", f"QEMU ended before the console said {_shown(pattern)}")
 
     async def _read(self, timeout: float) -> bool:
         try:
@@ -126,6 +126,11 @@ class Guest:
         """Waits until QEMU has ended; False when it has not."""
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(self._process.wait(), timeout)
+        return self.ended
+
+    @property
+    def ended(self) -> bool:
+        """Whether QEMU has ended."""
         return self._process.returncode is not None
 
     @property
@@ -165,6 +170,10 @@ async def running(
         if writer:
             writer.close()
         our_serial.close()
+
+
+def _shown(pattern: bytes) -> str:
+    return repr(pattern.decode(errors="replace"))
 
 
 async def _connect(client: QMPClient, ours: socket.socket, process: asyncio.subprocess.Process, said: Path) -> None:

@@ -33,6 +33,10 @@ class Machine:
     display: bool
     way: str
 
+    def way_with(self, files: Sequence[str] = ("kernel, RAM disk and device tree",)) -> str:
+        """How an image is booted there, for the report."""
+        return self.way.format(files=", ".join(files))
+
 
 _SD = ("-drive", "if=sd,format=raw,file={image}")
 _USER = ("-nic", "user")

@@ -29,7 +29,7 @@ class Prepared:
     @property
     def way(self) -> str:
         """How the image is booted, for the report."""
-        return self.machine.way.format(files=", ".join(self.files))
+        return self.machine.way_with(self.files)
 
 
 def boot_test(board: Board) -> BootTest:

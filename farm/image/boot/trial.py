@@ -15,7 +15,7 @@ from pathlib import Path
 
 from farm.image.boot.checks import Checked, Served, log_in, run_check, usual_checks
 from farm.image.boot.guest import Guest, running
-from farm.image.boot.machine import find_qemu
+from farm.image.boot.machine import MACHINES, find_qemu
 from farm.image.boot.prepare import Prepared, boot_test, prepare
 from farm.image.model import Board
 from farm.spec.problem import FarmError
@@ -51,14 +51,20 @@ def try_board(board: Board, image: Path, loader: Path | None, scratch: Path, art
 
     ``wagon``: the port of the loopback interface at which the packages are that the guest installs.
 
-    FarmError ``no-qemu``, ``qemu-failed`` and what `prepare` raises; what the guest does wrong is in the result.
+    What goes wrong, be it that there is no QEMU or what the guest does, is in the result.
     """
     test = boot_test(board)
-    program = find_qemu(test.machine)
     artifacts.mkdir(parents=True, exist_ok=True)
-    prepared = prepare(board, image, scratch, loader)
-    with _served() as (token, port):
-        trial = asyncio.run(_try(board, program, prepared, artifacts, Served(token, port, wagon)))
+    try:
+        program = find_qemu(test.machine)
+        prepared = prepare(board, image, scratch, loader)
+        with _served() as (token, port):
+            trial = asyncio.run(_try(board, program, prepared, artifacts, Served(token, port, wagon)))
+    except FarmError as failure:
+        first = failure.problems[0]
+        problem = f"{first.message}; {first.hint}" if first.hint else first.message
+        way, console = MACHINES[test.machine].way_with(), artifacts / f"{board.name}.console.log"
+        return Trial(board.name, way, 0.0, None, (), problem, "QEMU was not started", console, None)
     return _with_file_system(trial, board, prepared)
 
 
@@ -97,6 +103,8 @@ async def _screenshot(guest: Guest, file: Path) -> Path | None:
 
 async def _shut_down(guest: Guest, *, logged_in: bool) -> str:
     """Leaves the file systems clean, then asks by QMP: power button, else quit. How QEMU ended."""
+    if guest.ended:
+        return "QEMU had ended by itself"
     if logged_in:
         with contextlib.suppress(FarmError):
             await guest.type(_READ_ONLY)

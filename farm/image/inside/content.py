@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import difflib
 import fnmatch
 import lzma
 import posixpath
@@ -76,7 +77,7 @@ class Content:
                 continue
             if len(data) > loader["room"]:
                 message = f"{loader['file']} has {len(data)} bytes; there is room for {loader['room']}"
-                hint = "let the first partition begin later"
+                hint = "give it more room: let the first partition, or what else comes next, begin later"
                 self.findings.add("loader-over-partition", message, (*at, "offset"), hint)
             self.loaders.append((loader["offset"], data))
 
@@ -126,8 +127,6 @@ class Content:
         known = self.packages.names(self.plan["kernel"])
         name = f"{self.plan['device_trees']}/{tree}"
         if name not in known:
-            import difflib
-
             top = self.plan["device_trees"] + "/"
             trees = [other.removeprefix(top) for other in known if other.startswith(top)]
             near = difflib.get_close_matches(tree, trees, n=3)
@@ -175,7 +174,10 @@ class Content:
                            posixpath.basename(name) in FILES})  # fmt: skip
         for index, wanted in enumerate(self.plan["initrd_modules"]):
             if not modules.knows(wanted):
-                self.findings.add("unknown-module", f"{kernel} has no module {wanted}", ("initrd", "modules", index))
+                near = difflib.get_close_matches(wanted.replace("-", "_"), modules.names(), n=3)
+                hint = f"did you mean {' or '.join(near)}?" if near else ""
+                at: Names = ("initrd", "modules", index)
+                self.findings.add("unknown-module", f"{kernel} has no module {wanted}", at, hint)
         return [f"{top}/{path}" for path in modules.order(self.plan["initrd_modules"])]
 
     def _modules_into_root(self) -> None:
@@ -221,6 +223,10 @@ class Content:
         self.over.file("/etc/fstab", _fstab(plan["partitions"]).encode())
         for part in plan["partitions"]:
             if part["mount"] not in ("", "/"):
+                if wrong := self.over.hindrance(part["mount"], folder=True):
+                    at: Names = ("partitions", part["number"] - 1, "mount")
+                    self.findings.add("bad-mount", f"nothing can be mounted at {part['mount']}: {wrong}", at)
+                    continue
                 self.over.folder(part["mount"])
         for folder in ("dev", "proc", "sys", "run"):
             self.over.folder(folder)
@@ -229,6 +235,10 @@ class Content:
 
     def _files(self) -> None:
         for index, file in enumerate(self.plan["files"]):
+            if wrong := self.over.hindrance(file["path"]):
+                at: Names = ("root", "files", index, "path")
+                self.findings.add("bad-path", f"{file['path']} cannot be a file of this root: {wrong}", at)
+                continue
             data = Path(f"file-{index}").read_bytes() if file["source"] else file["content"].encode()
             self.over.file(file["path"], data, file["mode"])
 

@@ -34,6 +34,10 @@ class Modules:
         plain = name.replace("-", "_")
         return plain in self._paths or plain in self._inside or plain in self._aliases
 
+    def names(self) -> list[str]:
+        """Names of all modules that can be loaded."""
+        return list(self._paths)
+
     def order(self, names: Iterable[str]) -> list[str]:
         """Paths of the modules to load for these, each after all that it needs (softdeps included)."""
         done: dict[str, None] = {}

@@ -100,11 +100,28 @@ class Over:
         self.size = 0
         self._tar = tarfile.open(out, "w", format=tarfile.PAX_FORMAT)  # noqa: SIM115  (closed by close)
 
+    def hindrance(self, path: str, *, folder: bool = False) -> str:
+        """Why a file (or a ``folder``) cannot be put there; empty when it can."""
+        parent = self.root.resolve(posixpath.dirname("/" + path.strip("/")), last=True)
+        name = f"{parent}/{posixpath.basename(path)}".lstrip("/")
+        name = self.root.resolve(name, last=True) if folder else name
+        above = name.split("/")[:-1]
+        for end in range(1, len(above) + 1):
+            if self._kind("/".join(above[:end])) not in ("", "5"):
+                return f"/{'/'.join(above[:end])} is no folder"
+        kind = self._kind(name)
+        if folder:
+            return "it is no folder" if kind not in ("", "5") else ""
+        return "it is a folder" if kind == "5" else ""
+
+    def _kind(self, name: str) -> str:
+        """What is there, here or in the root; empty for nothing."""
+        return self.kinds.get(name) or self.root.kinds.get(name, "")
+
     def folder(self, path: str, mode: int = 0o755, owner: tuple[int, int] = (0, 0)) -> str:
         """Makes sure of a folder and of those above it; those that are there are left alone. The path it has."""
         name = self.root.resolve(path, last=True)
-        kind = self.kinds.get(name) or self.root.kinds.get(name)
-        if kind == "5":
+        if self._kind(name) == "5":
             return name
         if posixpath.dirname(name) != name and posixpath.dirname(name):
             self.folder(posixpath.dirname(name))
