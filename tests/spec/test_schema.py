@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from farm.spec.problem import FarmError
 from farm.spec.platform import MACHINES
+from farm.spec.problem import FarmError
 from farm.spec.schema import KINDS, Kind, explain, keys_of, schema, valid
 
 
