@@ -199,6 +199,28 @@ def test_a_wagon_is_of_one_platform(farm: Farm, wagon: Path, tmp_path: Path) -> 
     assert bad.status == 1 and "[bad-platform]" in bad.err
 
 
+def test_a_package_that_says_nothing_but_was_built_for_another(farm: Farm, wagon: Path) -> None:
+    """What was built for this host tells no platform, so that other clients see what they know; its provenance does."""
+    farm.package("app/here", CROSS)
+    usual = wagon.parent / "usual"
+    assert farm.build("app/here", "--destination", str(usual))["status"] == 0
+    before = (wagon / "repository.yaml").read_bytes()
+    bumped = call(farm, "wagon", "bump", "--packages", str(usual), "-o", str(wagon))
+    assert bumped.status == 1 and f"app/here-1.0 is for {HOST}, the wagon for {ARM}" in bumped.err
+    assert (wagon / "repository.yaml").read_bytes() == before
+    for path in (wagon.parent / "packages").iterdir():
+        (usual / path.name).write_bytes(path.read_bytes())
+    words = ("wagon", "create", "--packages", str(usual), "-o", str(wagon.parent / "mixed"), "--name", "mfs")
+    assert "[foreign-package]" in call(farm, *words).err
+    said = call(farm, *words, "--platform", ARM)
+    assert said.status == 0 and "mfs-arm64, revision 1, 2 packages" in said.out
+
+
+def test_a_wagon_is_shown_with_its_platform(farm: Farm, wagon: Path) -> None:
+    assert f"platform  {ARM}" in call(farm, "wagon", "show", str(wagon)).out.splitlines()
+    assert json.loads(call(farm, "wagon", "show", "--json", str(wagon)).out)["platform"] == ARM
+
+
 def test_packages_of_two_platforms_do_not_meet_in_one_folder(farm: Farm, wagon: Path) -> None:
     packages = wagon.parent / "packages"
     before = {path.name: path.read_bytes() for path in packages.iterdir()}
