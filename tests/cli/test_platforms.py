@@ -253,6 +253,8 @@ def test_the_client_refuses_a_foreign_package(farm: Farm, wagon: Path, tmp_path:
     refused = call(farm, *words)
     assert refused.status == 1 and "app/cross-1.0 is for linux/arm64, and this root is not" in refused.err + refused.out
     assert "ANISE_SYSTEM__PLATFORM" in refused.err + refused.out and not (root / "made-on").exists()
+    misspelt = call(farm, *words, ANISE_SYSTEM__PLATFORM="arm64")
+    assert misspelt.status == 1 and "[bad-platform]" in misspelt.err
     taken = call(farm, *words, ANISE_SYSTEM__PLATFORM=ARM)
     assert taken.status == 0, taken.err
     assert (root / "made-on").read_text() == "x86_64\n"
@@ -273,4 +275,6 @@ def test_a_new_root_becomes_one_of_the_wagons_platform(farm: Farm, wagon: Path, 
     assert call(farm, *words, str(tmp_path / "new")).status == 0
     refused = call(farm, *words, "--platform", HOST, str(tmp_path / "other"))
     assert refused.status == 1 and "[foreign-package]" in refused.err
+    misspelt = call(farm, *words, "--platform", "linux/aarch64", str(tmp_path / "other"))
+    assert misspelt.status == 1 and "[bad-platform]" in misspelt.err
     assert not (tmp_path / "other").exists()
