@@ -159,13 +159,6 @@ def obstacle(platform: str) -> Problem | None:
     return problem if problem and problem.severity == "error" else None
 
 
-def require(platforms: Sequence[str]) -> None:
-    """FarmError with what keeps roots of these platforms from running here."""
-    problems = [problem for platform in dict.fromkeys(platforms) if (problem := obstacle(platform))]
-    if problems:
-        raise FarmError(problems)
-
-
 def registration(platform: str, program: str) -> str:
     """The line that registers ``program`` for ``platform``."""
     magic, mask = (

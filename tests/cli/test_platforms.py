@@ -142,6 +142,11 @@ def test_a_platform_without_an_emulator_is_refused_before_anything_runs(farm: Fa
     ran = farm.run("build", "--all", "--platform", strange)
     assert ran.status == 1 and f"programs of {strange} cannot run here" in ran.err
     assert "qemu-riscv64-static with flags OCF" in ran.err
+    planned = farm.run("plan", "--all", "--platform", strange)
+    assert planned.status == 0 and f"warning: programs of {strange} cannot run here" in planned.err
+    (problem,) = farm.run("plan", "--json", "--all", "--platform", strange).json()["problems"]
+    assert problem["severity"] == "warning" and problem["code"] in ("no-binfmt", "no-binfmt-entry")
+    assert farm.run("plan", "app/first", "--platform", strange).err == ""
     assert not list((farm.store / "logs").glob("*/app*"))
     assert farm.build("app/first", "--platform", strange)["status"] == 0
 
