@@ -96,6 +96,17 @@ def root(program: bytes) -> io.BytesIO:
     return out
 
 
+def tar_of(name: str, content: bytes) -> io.BytesIO:
+    """A tarball with one program."""
+    out = io.BytesIO()
+    with tarfile.open(fileobj=out, mode="w") as tar:
+        member = tarfile.TarInfo(name)
+        member.size, member.mode = len(content), 0o755
+        tar.addfile(member, io.BytesIO(content))
+    out.seek(0)
+    return out
+
+
 def busybox(platform: str, folder: Path) -> Path | None:
     """Debian's static busybox for ``platform``, verified; None where no mirror has that revision any more."""
     url, sha256 = _BUSYBOX[platform]

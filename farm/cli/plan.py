@@ -23,19 +23,22 @@ COLOURS = {"cached": "green", "run": "yellow", "later": "cyan", "failed": "red"}
 def plan(verbose: bool, **options: object) -> None:
     """Show what building TARGETS would run, what is cached, and why."""
     from farm.engine.journal import Journal
+    from farm.engine.platforms import obstacles
 
     session = Session.of(options)
     made = session.plan()
     with Journal(session.store.root) as journal:
         found = forecast(made, session.store, journal)
+        warnings = [dataclasses.replace(p, severity="warning") for p in obstacles(made, session.store, journal)]
     if session.json:
         nodes = [
             {**dataclasses.asdict(f), "result": f.result.to_json() if f.result else None, **_platform(made.nodes[name])}
             for name, f in found.items()
         ]
-        print_json({"targets": list(made.targets), "nodes": nodes, "problems": [p.to_json() for p in made.problems]})
+        problems = [p.to_json() for p in (*made.problems, *warnings)]
+        print_json({"targets": list(made.targets), "nodes": nodes, "problems": problems})
     else:
-        print_problems(made.problems)
+        print_problems((*made.problems, *warnings))
         for line in (*forecast_lines(found.values(), verbose), *_choices(made)):
             click.echo(line)
     raise SystemExit(1 if made.problems else 0)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import click
 
+from farm.cli.session import settings_of
 from farm.cli.show import plural, print_problems
 from farm.runner.rootless import ensure_privileges
 
@@ -44,7 +45,7 @@ def create(target: str, wagons: tuple[str, ...], **options: tuple[str, ...]) -> 
         finalizers=not options["skip_finalizers"],
         key=str(options["key"]),
         cache=cache if isinstance(cache, Path) else None,
-        platform=str(options["platform"]),
+        platform=settings_of({"platform": options["platform"]}).platform if options["platform"] else "",
     )
     with Screen() as screen:
         result = create_rootfs(wanted, target, report=screen)

@@ -84,6 +84,7 @@ def _document(wagon: Wagon, name: str) -> dict[str, Any]:
         "urls": list(repository.urls),
         "type": repository.type,
         "priority": repository.priority,
+        "platform": repository.platform,
         "revision": repository.revision,
         "kept": WagonFolder(Path(name.partition("@")[0])).kept(),
         "files": {key: file.filename for key, file in repository.repo_files.items()},
@@ -109,6 +110,7 @@ def _show_wagon(wagon: Wagon, name: str) -> None:
         ["description", document["description"]],
         ["urls", ", ".join(document["urls"])],
         ["type", f"{document['type']}, priority {document['priority']}"],
+        ["platform", document["platform"]],
         ["revision", f"{document['revision']} (kept: {kept})"],
         ["packages", f"{len(wagon.packages)}, {size(total)}"],
     ]

@@ -55,6 +55,11 @@ class Catalog:
         there = {one.id for one in found}
         return cls(tuple(found), masked, {one: made_for for one, made_for in foreign.items() if one not in there})
 
+    @property
+    def foreign_names(self) -> dict[str, str]:
+        """What to say of ``category/name`` of which there are packages for other platforms."""
+        return {package.atom: foreign_to_root(package, platform) for package, platform in self.foreign.items()}
+
     def named(self, name: str) -> list[Candidate]:
         """All of that name, in whatever category."""
         return [one for one in self.candidates if one.id.name == name]
@@ -63,6 +68,11 @@ class Catalog:
         """One package, of the first repository that has it, or of the one named."""
         fitting = (one for one in self.candidates if one.id == package)
         return next((one for one in fitting if repository in ("", one.repository.name)), None)
+
+
+def foreign_to_root(package: PackageId, platform: str) -> str:
+    """Why a package cannot come into the root."""
+    return f"{package} is for {platform}, and this root is not"
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -133,8 +143,9 @@ class _Words:
         for package, platform in self._foreign.items():
             if package.name == target.name and target.category in (None, package.category):
                 hint = f"for a root of {platform}, set system.platform: {platform} in the client's configuration"
-                message = f"{package} is for {platform}, and this root is not"
-                return error("foreign-package", message, hint=f"{hint} (ANISE_SYSTEM__PLATFORM)")
+                return error(
+                    "foreign-package", foreign_to_root(package, platform), hint=f"{hint} (ANISE_SYSTEM__PLATFORM)"
+                )
         if any(name == target.name and target.category in (None, category) for category, name in self._masked):
             return error("masked-target", f"{text!r} is masked", hint="see the files in packages_maskdir")
         atoms = [f"{category}/{name}" for name, categories in self._categories.items() for category in categories]

@@ -201,9 +201,12 @@ def _read(document: Any, file: Path | None) -> ClientConfig:
 def _platform(document: Any, rootfs: Path) -> str:
     """``system.platform``, which only the farm's client knows; else that of the root's shell, else this host's."""
     from farm.runner.machine import shell_platform
-    from farm.spec.platform import host_platform
+    from farm.spec.platform import MACHINES, host_platform
 
     written = document.value("system.platform")
+    if written and written not in (*MACHINES, host_platform()):
+        hint = f"known: {', '.join(MACHINES)}"
+        document.problems.append(Problem("bad-platform", f"system.platform is {written!r}", hint=hint))
     if written:
         return str(written)
     return (shell_platform([rootfs]) if rootfs.is_dir() else None) or host_platform()

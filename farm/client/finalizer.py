@@ -38,7 +38,17 @@ def run_script(script: Script, config: ClientConfig, report: Report) -> None:
             shown = text if len(text) < 80 else text[:77] + "…"
             message = f"the {script.when} finalizer of {script.package} failed with status {status}: {shown}"
             hint = "the files are in place; run it by hand, or reinstall the package"
-            raise error("finalizer-failed", message, hint=hint)
+            raise error("finalizer-failed", message, hint=f"{hint}{_obstacle(config.rootfs)}")
+
+
+def _obstacle(rootfs: Path) -> str:
+    """What keeps programs of the root from running here, as a further line of a hint; nothing, if nothing does."""
+    from farm.runner.binfmt import obstacle
+    from farm.runner.machine import shell_platform
+
+    platform = shell_platform([rootfs])
+    problem = obstacle(platform) if platform else None
+    return f"\n{problem.message}: {problem.hint}" if problem else ""
 
 
 def environment(config: ClientConfig) -> dict[str, str]:

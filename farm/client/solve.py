@@ -140,7 +140,9 @@ class _State:
             package.id: _versions(index, package.id, renew) for package in self.installed if package.id in index.number
         }
         prefer = _prefer_newest(index, names) if renew else _prefer_present(index)
-        wish = Wish(index, [one.requirement for one in asked], keep, prefer, _only(index, asked))
+        wish = Wish(
+            index, [one.requirement for one in asked], keep, prefer, _only(index, asked), self.catalog.foreign_names
+        )
         chosen = wish.answer()
         return Outcome(wish, chosen, asked).change(database)
 

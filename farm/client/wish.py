@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from farm.client.change import Candidate
 from farm.client.database import Installed
@@ -52,7 +53,8 @@ Order = Callable[[int], tuple[int, ...]]
 class Wish(Question[Offer]):
     """``roots`` are to be satisfied, and something of each name in ``keep`` has to be there.
 
-    ``keep`` maps names to what may stand for them, best first. ``prefer`` says what a want takes first.
+    ``keep`` maps names to what may stand for them, best first. ``prefer`` says what a want takes first. ``foreign``
+    tells of names (``category/name``) that cannot be chosen why that is so.
     """
 
     def __init__(
@@ -62,7 +64,9 @@ class Wish(Question[Offer]):
         keep: Mapping[PackageId, Want],
         prefer: Order,
         only: Mapping[int, frozenset[int]],
+        foreign: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
+        self._foreign = foreign
         self._prefer = prefer
         self._known: dict[int, tuple[Want, ...]] = {}
         self._rivals: dict[int, frozenset[int]] = {}
@@ -89,6 +93,10 @@ class Wish(Question[Offer]):
                 found = frozenset(n for n in found if not packages[n].stays or atom(n) == atom(number))
             self._rivals[number] = found
         return self._rivals[number]
+
+    def elsewhere(self, requirement: Requirement) -> str:
+        """What there is of a name for other platforms."""
+        return self._foreign.get(requirement.atom, "")
 
     def below(self, number: int, chosen: set[int]) -> list[int]:
         """What of the chosen satisfies the wants of a package."""

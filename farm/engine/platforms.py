@@ -10,7 +10,8 @@ from farm.engine.forecast import forecast
 from farm.engine.history import History
 from farm.plan.job import Job, Seed
 from farm.plan.node import Plan
-from farm.runner.binfmt import obstacle, require
+from farm.runner.binfmt import obstacle
+from farm.spec.problem import FarmError, Problem
 
 if TYPE_CHECKING:
     from farm.store.store import Store
@@ -18,10 +19,18 @@ if TYPE_CHECKING:
 
 def require_platforms(plan: Plan, store: Store, history: History) -> None:
     """FarmError with what keeps roots of the plan from running here, unless the store has all that they would make."""
+    if problems := obstacles(plan, store, history):
+        raise FarmError(problems)
+
+
+def obstacles(plan: Plan, store: Store, history: History) -> list[Problem]:
+    """What keeps roots of the plan from running here, one problem for each platform, as `require_platforms` has it."""
     platforms = dict(_platforms(plan))
-    wrong = {platform for platform in set(platforms.values()) if obstacle(platform)}
-    if wrong:
-        require([platforms[name] for name in _to_be_made(plan, store, history, platforms) if platforms[name] in wrong])
+    wrong = {platform: found for platform in set(platforms.values()) if (found := obstacle(platform))}
+    if not wrong:
+        return []
+    needed = dict.fromkeys(platforms[name] for name in _to_be_made(plan, store, history, platforms))
+    return [wrong[platform] for platform in needed if platform in wrong]
 
 
 def _platforms(plan: Plan) -> Iterator[tuple[str, str]]:

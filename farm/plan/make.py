@@ -185,7 +185,15 @@ class _Planner:
         return self.alone(package, self._chosen(package, above, finished=True))
 
     def accelerating(self, requirement: Requirement) -> Stack:
-        """The stack of the package that is put on top of emulated roots. It is for the platform of cross toolchains."""
+        """The stack of the package that is put on top of emulated roots. It is for the platform of cross toolchains.
+
+        FarmError ``missing-accelerator`` when no tree has it.
+        """
+        wanted = (requirement.category, requirement.name)
+        if wanted not in ((package.category, package.name) for package in self.tree.packages):
+            message = f"`accelerators` of farm.yaml names {requirement}, which is in no tree"
+            hint = "name a package of the trees; --no-accelerator does without"
+            raise FarmError(Problem("missing-accelerator", message, hint=hint))
         package = self.index.resolve([requirement]).roots[0]
         build = self.options.platforms.build
         return self.alone(package, Choice(build, build, "native", "a tool of emulated builds"))

@@ -37,8 +37,12 @@ _EXIT = {  # exit(0), in machine code: put the call's number and 0 into register
     "linux/arm64": bytes.fromhex("000080d2" "a80b80d2" "010000d4"),
     "linux/arm/v7": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
     "linux/arm/v6": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
+    "linux/ppc64le": bytes.fromhex("01000038" "00006038" "02000044"),
     "linux/riscv64": bytes.fromhex("13050000" "9308d005" "73000000"),
+    "linux/s390x": bytes.fromhex("a7290000" "0a01"),
 }  # fmt: skip
+_FLAGS = {"linux/arm/v6": 0x5000200, "linux/arm/v7": 0x5000400, "linux/ppc64le": 2}
+"""``e_flags`` of programs: ARM's system interface and its floats, the second system interface of 64-bit POWER."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -69,10 +73,10 @@ def read_entry(name: str, text: str) -> Entry:
 
 
 def entries(folder: Path = FOLDER) -> list[Entry]:
-    """All registered formats."""
+    """All registered formats in the order in which the kernel tries them: as it lists them, the latest first."""
     found = []
     with contextlib.suppress(OSError):
-        for path in sorted(folder.iterdir()):
+        for path in folder.iterdir():
             if path.name not in ("register", "status"):
                 with contextlib.suppress(OSError, ValueError):
                     found.append(read_entry(path.name, path.read_text(errors="replace")))
@@ -85,19 +89,17 @@ def smallest_program(platform: str) -> bytes | None:
     if code is None:
         return None
     machine = MACHINES[platform]
-    wide = machine.bits == 64
+    order, wide = machine.order, machine.bits == 64
     head, entry = (64 + 56, 0x400000) if wide else (52 + 32, 0x10000)
-    size = head + len(code)
-    flags = 0x5000200 if platform == "linux/arm/v6" else 0x5000400 if platform == "linux/arm/v7" else 0
-    identity = b"\x7fELF" + bytes([2 if wide else 1, 1, 1]) + bytes(9)
-    start = struct.pack("<HHI", 2, machine.number, 1)
+    size, flags = head + len(code), _FLAGS.get(platform, 0)
+    start = _magic(platform) + struct.pack(f"{order}I", 1)
     if wide:
-        start += struct.pack("<QQQIHHHHHH", entry + head, 64, 0, flags, 64, 56, 1, 0, 0, 0)
-        segment = struct.pack("<IIQQQQQQ", 1, 5, 0, entry, entry, size, size, 0x10000)
+        start += struct.pack(f"{order}QQQIHHHHHH", entry + head, 64, 0, flags, 64, 56, 1, 0, 0, 0)
+        segment = struct.pack(f"{order}IIQQQQQQ", 1, 5, 0, entry, entry, size, size, 0x10000)
     else:
-        start += struct.pack("<IIIIHHHHHH", entry + head, 52, 0, flags, 52, 32, 1, 0, 0, 0)
-        segment = struct.pack("<IIIIIIII", 1, 0, entry, entry, size, size, 5, 0x10000)
-    return identity + start + segment + code
+        start += struct.pack(f"{order}IIIIHHHHHH", entry + head, 52, 0, flags, 52, 32, 1, 0, 0, 0)
+        segment = struct.pack(f"{order}IIIIIIII", 1, 0, entry, entry, size, size, 5, 0x10000)
+    return start + segment + code
 
 
 @functools.cache
@@ -157,13 +159,6 @@ def obstacle(platform: str) -> Problem | None:
     return problem if problem and problem.severity == "error" else None
 
 
-def require(platforms: Sequence[str]) -> None:
-    """FarmError with what keeps roots of these platforms from running here."""
-    problems = [problem for platform in dict.fromkeys(platforms) if (problem := obstacle(platform))]
-    if problems:
-        raise FarmError(problems)
-
-
 def registration(platform: str, program: str) -> str:
     """The line that registers ``program`` for ``platform``."""
     magic, mask = (
@@ -181,10 +176,13 @@ def entry_name(platform: str) -> str:
 def mend(platform: str, folder: Path = FOLDER) -> str | None:
     """Registers the emulator of ``platform``, needing root. What was done; None: nothing had to be done.
 
-    FarmError ``no-emulator`` when it is not installed; OSError when the kernel refuses.
+    FarmError ``unknown-platform``, ``no-emulator`` when it is not installed; OSError when the kernel refuses.
     """
-    if platform in native_platforms() or check(platform, folder) is None:
+    problem = check(platform, folder)
+    if problem is None:
         return None
+    if platform not in MACHINES:
+        raise FarmError(problem)
     program = _emulator(platform)
     if not (folder / "register").exists():
         subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(folder)], check=True)

@@ -11,12 +11,18 @@ from pathlib import Path
 from farm.plan.job import Job
 from farm.runner import binfmt
 from farm.runner.protocol import Failure
-from farm.spec.platform import HEADER, MACHINES, host_platform, of_elf, runs_programs_of
+from farm.spec.platform import MACHINES, host_platform, is_program, of_elf, runs_programs_of
 from farm.spec.problem import FarmError, error
 from farm.store.entry import FILE
 from farm.store.union import Union
 
 SHELL = b"bin/sh"
+_LOOKED_AT = 256
+"""Bytes at the beginning of a file that the kernel looks at (``BINPRM_BUF_SIZE``)."""
+
+_SCRIPTS = 5
+"""How deep scripts may be the interpreters of scripts, as the kernel has it."""
+
 _TAIL = 4096
 """Bytes at the end of a log in which an emulator's last words are looked for."""
 
@@ -33,7 +39,14 @@ _LAST_WORDS = (
     re.compile(r"QEMU internal SIG(?:SEGV|ILL|BUS|FPE|ABRT)[^\n]*"),
     re.compile(r"qemu-[a-z0-9_]+(?:-static)?: [^\n]*(?:[Aa]ssertion|Unable to reserve|guest_base)[^\n]*"),
     re.compile(r"ERROR:[^\n]*(?:tcg|translate|linux-user)[^\n]*: (?:assertion failed|code should not be)[^\n]*"),
-    re.compile(r"(?:Segmentation fault|Illegal instruction)(?: signal terminated program [^\n]*)?"),
+    re.compile(r"terminated with signal (?:4|11) \[[^\]\n]*\]"),
+    # As shells, make and gcc tell of it: alone on its line, or behind who it was. Programs talk of such faults, too.
+    re.compile(
+        r"^(?:[^\n]*(?:[:\]]|[ \t]\d+)[ \t]+)?"
+        r"(?P<words>(?:Segmentation fault|Illegal instruction)"
+        r"(?: signal terminated program [^\n]*|[ \t]*\(core dumped\)[^\n]*|[ \t]{2,}[^\n]*|))[ \t\r]*$",
+        re.MULTILINE,
+    ),
 )
 
 
@@ -41,31 +54,55 @@ def check_root(job: Job, lowers: Sequence[Path]) -> None:
     """FarmError when commands could not run in the root of these layers, lowest first.
 
     ``wrong-machine``: its shell is of another machine than the job. Else, transient, what keeps this host from running
-    programs of the job's platform, as `farm.runner.binfmt.obstacle` has it.
+    programs of the job's platform, as `farm.runner.binfmt.obstacle` has it. A root without a shell is the runner's.
     """
-    found = shell_platform(lowers) if job.commands else None
-    if found is None:
+    header = _shell(lowers) if job.commands else b""
+    if not is_program(header):
         return
-    if not runs_programs_of(job.platform, found):
-        hint = f"build with --platform {found}, or take a base root of {job.platform}"
-        message = f"the root is of {found}: its /bin/sh is no program of {job.platform}, which the job is for"
-        raise error("wrong-machine", message, hint=hint)
+    found = of_elf(header)
+    if job.platform in MACHINES and (found is None or not runs_programs_of(job.platform, found)):
+        raise _wrong_machine(job.platform, found)
     if problem := binfmt.obstacle(job.platform):
         raise error(problem.code, problem.message, hint=problem.hint, transient=True)
 
 
+def _wrong_machine(wanted: str, found: str | None) -> FarmError:
+    root = f"of {found}" if found else "of a machine that the farm does not know"
+    hint = f"take a base root of {wanted}"
+    hint = f"build with --platform {found}, or {hint}" if found else hint
+    message = f"the root is {root}: its /bin/sh is no program of {wanted}, which the job is for"
+    return error("wrong-machine", message, hint=hint)
+
+
 def shell_platform(lowers: Sequence[Path]) -> str | None:
     """The platform of the root's ``/bin/sh``; None when that is no program, or of a machine that is not known."""
+    return of_elf(_shell(lowers))
+
+
+def _shell(lowers: Sequence[Path]) -> bytes:
+    """The beginning of the program that the root's ``/bin/sh`` is run by: of a script, of its interpreter."""
     with Union(lowers) as union:
-        try:
-            path = union.resolve(SHELL)
-        except FarmError:
-            return None
-        entry = union.entry(path) if path else None
-        if not path or entry is None or entry.kind != FILE:
-            return None
-        with open(union.lookup(path)[0].entry(path), "rb") as file:
-            return of_elf(file.read(HEADER))
+        path = SHELL
+        for _ in range(_SCRIPTS):
+            content = _beginning(union, path)
+            if not content.startswith(b"#!"):
+                return content
+            words = content[2:].partition(b"\n")[0].split()
+            path = words[0].lstrip(b"/") if words else b""
+    return b""
+
+
+def _beginning(union: Union, path: bytes) -> bytes:
+    """The first bytes of a file of the root; none when it is not there, or is no file."""
+    try:
+        place = union.resolve(path)
+    except FarmError:
+        return b""
+    entry = union.entry(place) if place else None
+    if not place or entry is None or entry.kind != FILE:
+        return b""
+    with open(union.lookup(place)[0].entry(place), "rb") as file:
+        return file.read(_LOOKED_AT)
 
 
 def is_emulated(job: Job) -> bool:
@@ -95,4 +132,4 @@ def _last_words(log: Path) -> str | None:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
         text = file.read().decode(errors="replace")
     found = (list(pattern.finditer(text)) for pattern in _LAST_WORDS)
-    return next((matches[-1].group() for matches in found if matches), None)
+    return next((matches[-1][matches[-1].lastgroup or 0] for matches in found if matches), None)

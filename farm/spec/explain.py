@@ -93,6 +93,7 @@ class _Story(Generic[P]):
     def hint(self) -> str:
         """What may have been meant."""
         ends = [end for end in self._dead_ends() if not self._index.named(end.category, end.name)]
+        ends = [end for end in ends if not self._question.elsewhere(end)]
         similar = self._index.similar(ends[0].category, ends[0].name) if ends else ()
         return f"Did you mean {' or '.join(similar)}?" if similar else ""
 
@@ -105,7 +106,8 @@ class _Story(Generic[P]):
         known = self._index.named(requirement.category, requirement.name)
         others = [self._question.name(n) for n in known if n not in fitting]
         if not known:
-            yield f"{'  ' * depth}there is no package {requirement.atom}"
+            why = self._question.elsewhere(requirement) or f"there is no package {requirement.atom}"
+            yield f"{'  ' * depth}{why}"
         elif others:
             yield f"{'  ' * depth}not admitted: {_listed(others)}"
         for number in fitting:

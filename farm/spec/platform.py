@@ -12,7 +12,7 @@ import os
 import struct
 
 HEADER = 52
-"""Bytes of a file that `of_elf` looks at: those of the smaller ELF header."""
+"""Bytes of a file that `of_elf` and `is_program` look at: those of the smaller ELF header."""
 
 _EM_ARM = 40
 _ARM_SOFT_FLOAT = 0x200
@@ -69,21 +69,30 @@ def short(platform: str) -> str:
     return platform.removeprefix("linux/").replace("/", "-")
 
 
+def is_program(header: bytes) -> bool:
+    """Whether a file with this beginning is an ELF program, of whatever machine."""
+    if len(header) < HEADER or header[:4] != b"\x7fELF" or header[5] not in (1, 2):
+        return False
+    return struct.unpack_from(f"{_order(header)}H", header, 16)[0] in _EXECUTABLE
+
+
 def of_elf(header: bytes) -> str | None:
     """The platform of an ELF program with this beginning; None when it is none, or of no machine that is known.
 
     Programs of 32-bit ARM do not tell which version of it they need: what is not for soft float is ``linux/arm/v7``.
     """
-    if len(header) < HEADER or header[:4] != b"\x7fELF" or header[5] not in (1, 2):
+    if not is_program(header):
         return None
-    bits, order = header[4] * 32, "<" if header[5] == 1 else ">"
-    kind, number = struct.unpack_from(f"{order}HH", header, 16)
-    if kind not in _EXECUTABLE:
-        return None
+    bits, order = header[4] * 32, _order(header)
+    number = struct.unpack_from(f"{order}H", header, 18)[0]
     if number == _EM_ARM and struct.unpack_from(f"{order}I", header, 36)[0] & _ARM_SOFT_FLOAT:
         return "linux/arm/v6"
     found = (name for name, one in MACHINES.items() if (one.bits, one.number, one.order) == (bits, number, order))
     return next(found, None)
+
+
+def _order(header: bytes) -> str:
+    return "<" if header[5] == 1 else ">"
 
 
 def runs_programs_of(platform: str, other: str) -> bool:

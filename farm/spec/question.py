@@ -52,6 +52,10 @@ class Question(Generic[P]):
         root = self.roots[at]
         return root if isinstance(root, Requirement) else Requirement(root.category, root.name, root.version)
 
+    def elsewhere(self, requirement: Requirement) -> str:
+        """Why something of that name, which there is, is not among the packages; empty: there is nothing."""
+        return ""
+
     def name(self, number: int) -> str:
         """A package's name, or that of who asked."""
         return self.asker if number == GOALS else str(self.index.ids[number])

@@ -9,12 +9,10 @@ from pathlib import Path
 
 from farm.spec.model import PackageId
 from farm.spec.problem import error
-from farm.wagon.inputs import COMPANIONS
+from farm.wagon.inputs import COMPANIONS, PROVENANCE
 from farm.wagon.provenance import spec_of
 from farm.wagon.reading import Published, read_index
 from farm.wagon.revisions import WagonFolder
-
-_PROVENANCE = ".provenance.json"
 
 
 class Carried:
@@ -44,7 +42,7 @@ class Carried:
 
     def _spec(self, published: Published) -> str | None:
         for name, digest in published.beside.items():
-            if name.endswith(_PROVENANCE) and "/" not in name:
+            if name.endswith(PROVENANCE) and "/" not in name:
                 try:
                     content = (self._folder / name).read_bytes()
                 except OSError:

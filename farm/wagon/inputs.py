@@ -13,7 +13,8 @@ from farm.wagon.contents import metadata_of
 from farm.wagon.digests import Digests
 from farm.wagon.metadata import COMPRESSIONS, SUFFIX, Metadata, read_metadata
 
-COMPANIONS = (SUFFIX, ".cdx.json", ".provenance.json")
+PROVENANCE = ".provenance.json"
+COMPANIONS = (SUFFIX, ".cdx.json", PROVENANCE)
 """Ends of the names of the files published beside a package."""
 
 _TARBALL = ".package.tar"

@@ -10,20 +10,34 @@ from collections.abc import Sequence
 
 from farm.spec.platform import short
 from farm.spec.problem import FarmError, Problem
-from farm.wagon.inputs import Stone
+from farm.wagon.inputs import PROVENANCE, Stone
+from farm.wagon.provenance import platform_told
 
 
 def platform_of(stones: Sequence[Stone], asked: str | None, before: str) -> str:
-    """The wagon's platform; empty when nothing tells. A package that says nothing goes into any wagon.
+    """The wagon's platform; empty when nothing tells.
 
-    FarmError ``foreign-package`` for each package of another platform.
+    A package whose metadata says nothing goes into any wagon, unless its provenance tells of another platform and
+    nobody ``asked`` for this one. FarmError ``foreign-package`` for each package of another platform.
     """
     stated = sorted({stone.metadata.platform for stone in stones} - {""})
     platform = asked or before or (stated[0] if stated else "")
-    foreign = [stone for stone in stones if stone.metadata.platform not in ("", platform)]
+    if not platform:
+        return ""
+    made_for = [stone.metadata.platform or ("" if asked else _built_for(stone)) for stone in stones]
+    foreign = [(stone, other) for stone, other in zip(stones, made_for, strict=True) if other not in ("", platform)]
     if foreign:
-        raise FarmError([_foreign(stone, platform) for stone in foreign])
+        raise FarmError([_foreign(stone, other, platform) for stone, other in foreign])
     return platform
+
+
+def _built_for(stone: Stone) -> str:
+    """What its provenance tells; nothing where it has none."""
+    path = stone.companions.get(PROVENANCE)
+    try:
+        return platform_told(path.read_bytes()) or "" if path else ""
+    except OSError:
+        return ""
 
 
 def named_for(name: str, platform: str) -> str:
@@ -32,7 +46,7 @@ def named_for(name: str, platform: str) -> str:
     return name if not platform or name.endswith(ending) else name + ending
 
 
-def _foreign(stone: Stone, platform: str) -> Problem:
-    message = f"{stone.id} is for {stone.metadata.platform}, the wagon for {platform}"
+def _foreign(stone: Stone, made_for: str, platform: str) -> Problem:
+    message = f"{stone.id} is for {made_for}, the wagon for {platform}"
     hint = "make a wagon of its own for each platform (--platform), out of a folder of its own"
     return Problem("foreign-package", message, hint=hint, package=str(stone.id))

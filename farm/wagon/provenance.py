@@ -39,8 +39,17 @@ def provenance(origin: Origin, file: str, sha256: str, spec: str = "") -> bytes:
 
 def spec_of(statement: bytes) -> str | None:
     """The digest of the spec that a statement tells; None when it tells none, or is no statement of ours."""
+    return _told(statement, "internalParameters", "specDigest")
+
+
+def platform_told(statement: bytes) -> str | None:
+    """The platform that a statement tells; None as of `spec_of`."""
+    return _told(statement, "externalParameters", "platform")
+
+
+def _told(statement: bytes, parameters: str, name: str) -> str | None:
     try:
-        found = json.loads(statement)["predicate"]["buildDefinition"]["internalParameters"]["specDigest"]
+        found = json.loads(statement)["predicate"]["buildDefinition"][parameters][name]
     except (ValueError, KeyError, TypeError, RecursionError):
         return None
     return found if isinstance(found, str) else None

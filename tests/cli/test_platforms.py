@@ -142,6 +142,11 @@ def test_a_platform_without_an_emulator_is_refused_before_anything_runs(farm: Fa
     ran = farm.run("build", "--all", "--platform", strange)
     assert ran.status == 1 and f"programs of {strange} cannot run here" in ran.err
     assert "qemu-riscv64-static with flags OCF" in ran.err
+    planned = farm.run("plan", "--all", "--platform", strange)
+    assert planned.status == 0 and f"warning: programs of {strange} cannot run here" in planned.err
+    (problem,) = farm.run("plan", "--json", "--all", "--platform", strange).json()["problems"]
+    assert problem["severity"] == "warning" and problem["code"] in ("no-binfmt", "no-binfmt-entry")
+    assert farm.run("plan", "app/first", "--platform", strange).err == ""
     assert not list((farm.store / "logs").glob("*/app*"))
     assert farm.build("app/first", "--platform", strange)["status"] == 0
 
@@ -199,6 +204,28 @@ def test_a_wagon_is_of_one_platform(farm: Farm, wagon: Path, tmp_path: Path) -> 
     assert bad.status == 1 and "[bad-platform]" in bad.err
 
 
+def test_a_package_that_says_nothing_but_was_built_for_another(farm: Farm, wagon: Path) -> None:
+    """What was built for this host tells no platform, so that other clients see what they know; its provenance does."""
+    farm.package("app/here", CROSS)
+    usual = wagon.parent / "usual"
+    assert farm.build("app/here", "--destination", str(usual))["status"] == 0
+    before = (wagon / "repository.yaml").read_bytes()
+    bumped = call(farm, "wagon", "bump", "--packages", str(usual), "-o", str(wagon))
+    assert bumped.status == 1 and f"app/here-1.0 is for {HOST}, the wagon for {ARM}" in bumped.err
+    assert (wagon / "repository.yaml").read_bytes() == before
+    for path in (wagon.parent / "packages").iterdir():
+        (usual / path.name).write_bytes(path.read_bytes())
+    words = ("wagon", "create", "--packages", str(usual), "-o", str(wagon.parent / "mixed"), "--name", "mfs")
+    assert "[foreign-package]" in call(farm, *words).err
+    said = call(farm, *words, "--platform", ARM)
+    assert said.status == 0 and "mfs-arm64, revision 1, 2 packages" in said.out
+
+
+def test_a_wagon_is_shown_with_its_platform(farm: Farm, wagon: Path) -> None:
+    assert f"platform  {ARM}" in call(farm, "wagon", "show", str(wagon)).out.splitlines()
+    assert json.loads(call(farm, "wagon", "show", "--json", str(wagon)).out)["platform"] == ARM
+
+
 def test_packages_of_two_platforms_do_not_meet_in_one_folder(farm: Farm, wagon: Path) -> None:
     packages = wagon.parent / "packages"
     before = {path.name: path.read_bytes() for path in packages.iterdir()}
@@ -231,6 +258,8 @@ def test_the_client_refuses_a_foreign_package(farm: Farm, wagon: Path, tmp_path:
     refused = call(farm, *words)
     assert refused.status == 1 and "app/cross-1.0 is for linux/arm64, and this root is not" in refused.err + refused.out
     assert "ANISE_SYSTEM__PLATFORM" in refused.err + refused.out and not (root / "made-on").exists()
+    misspelt = call(farm, *words, ANISE_SYSTEM__PLATFORM="arm64")
+    assert misspelt.status == 1 and "[bad-platform]" in misspelt.err
     taken = call(farm, *words, ANISE_SYSTEM__PLATFORM=ARM)
     assert taken.status == 0, taken.err
     assert (root / "made-on").read_text() == "x86_64\n"
@@ -251,4 +280,6 @@ def test_a_new_root_becomes_one_of_the_wagons_platform(farm: Farm, wagon: Path, 
     assert call(farm, *words, str(tmp_path / "new")).status == 0
     refused = call(farm, *words, "--platform", HOST, str(tmp_path / "other"))
     assert refused.status == 1 and "[foreign-package]" in refused.err
+    misspelt = call(farm, *words, "--platform", "linux/aarch64", str(tmp_path / "other"))
+    assert misspelt.status == 1 and "[bad-platform]" in misspelt.err
     assert not (tmp_path / "other").exists()

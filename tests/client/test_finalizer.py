@@ -18,6 +18,7 @@ from farm.client.finalizer import LUET_VERSION, environment, run_script
 from farm.client.transaction.journal import TransactionFolder
 from farm.client.transaction.recover import recover
 from farm.client.transaction.step import Script
+from farm.runner import binfmt
 from farm.spec.problem import FarmError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces are tested as root")
@@ -123,3 +124,17 @@ def test_in_the_hosts_root(bench: Bench, tmp_path: Path) -> None:
     with pytest.raises(FarmError) as caught:
         run_script(Script("test/a-1.0", "install", ("/bin/sh", "-c"), ("kill -9 $$",)), config, bench.told.append)
     assert caught.value.code == "finalizer-failed"
+
+
+def test_in_a_root_whose_programs_do_not_run_here(bench: Bench) -> None:
+    strange = "linux/riscv64"
+    program = binfmt.smallest_program(strange)
+    if program is None or binfmt.check(strange) is None:
+        pytest.skip("this host has an emulator for riscv64")
+    (bench.root / "bin/sh").unlink()
+    (bench.root / "bin/sh").write_bytes(program)
+    (bench.root / "bin/sh").chmod(0o755)
+    with pytest.raises(FarmError) as caught:
+        run_script(Script("test/a-1.0", "install", ("/bin/sh", "-c"), ("true",)), bench.config, bench.told.append)
+    (problem,) = caught.value.problems
+    assert problem.code == "finalizer-failed" and f"programs of {strange} cannot run here" in problem.hint

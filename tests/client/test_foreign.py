@@ -3,11 +3,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from farm.client.catalog import Catalog, names_of, understand
 from farm.client.config import RepositoryConfig
+from farm.client.database import Database
 from farm.client.masks import Masks
+from farm.client.solve import plan_install
 from farm.spec.model import PackageId
 from farm.spec.problem import FarmError
 from farm.wagon.metadata import Metadata
@@ -72,6 +76,17 @@ def test_a_foreign_package_is_told_as_such() -> None:
     with pytest.raises(FarmError) as caught:
         understand(["app/nothing"], (), "in the repositories", catalog.masked, catalog.foreign)
     assert caught.value.problems[0].code == "unknown-target"
+
+
+def test_what_is_needed_and_foreign_is_told_as_such(tmp_path: Path) -> None:
+    here, there = wagon("host", tool=HOST), wagon("arm", library=ARM)
+    (tool,) = here[1].packages.values()
+    tool.metadata.runtime["requires"] = [{"category": "app", "name": "library", "version": ">=0"}]
+    with Database(tmp_path / "db") as database, pytest.raises(FarmError) as caught:
+        plan_install(Catalog.of([here, there], Masks(), HOST), database, ["app/tool"])
+    (problem,) = caught.value.problems
+    assert problem.code == "missing-requirement"
+    assert f"app/library-1 is for {ARM}, and this root is not" in problem.message and not problem.hint
 
 
 def test_repository_yaml_keeps_the_platform() -> None:

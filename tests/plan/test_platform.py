@@ -164,6 +164,15 @@ def test_an_accelerator_lies_on_emulated_roots_only_while_they_build() -> None:
     assert "native/gcc-1:unpacked" not in plan(*packages, target="app/app", platforms=platforms).nodes
 
 
+def test_an_accelerator_that_is_in_no_tree_is_told_as_such() -> None:
+    platforms = Platforms("linux/amd64", ("linux/amd64",), ((ARM, requires("native/gcc")[0]),))
+    made = plan(*ALL, target="dev/tool", platforms=platforms)
+    (problem,) = made.problems
+    assert problem.code == "missing-accelerator" and problem.package == "dev/tool-1"
+    assert "native/gcc" in problem.message and "--no-accelerator" in problem.hint
+    assert plan(*ALL, target="app/app", platforms=platforms).problems == ()
+
+
 def test_a_package_for_other_platforms_is_a_problem() -> None:
     only = package("app/only", requires=requires("seed/base"), steps=("o",), platforms=("linux/amd64",))
     made = plan(BASE, only, target="app/only")

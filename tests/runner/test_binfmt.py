@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -97,6 +98,23 @@ def test_elf_headers_tell_the_platform() -> None:
     assert not runs_programs_of(ARM, "linux/arm/v7") and not runs_programs_of("linux/386", "linux/amd64")
 
 
+@pytest.mark.parametrize("platform", sorted(MACHINES))
+def test_the_smallest_program_runs_on_its_machine(platform: str, tmp_path: Path) -> None:
+    emulator = shutil.which(f"qemu-{MACHINES[platform].qemu}-static")
+    if emulator is None:
+        pytest.skip("its emulator is not installed (package qemu-user-static)")
+    program = binfmt.smallest_program(platform)
+    assert program is not None
+    (tmp_path / "program").write_bytes(program)
+    (tmp_path / "program").chmod(0o755)
+    assert subprocess.run([emulator, str(tmp_path / "program")], timeout=60).returncode == 0
+
+
+def test_what_nothing_is_known_of_cannot_be_set_up(capsys: pytest.CaptureFixture[str]) -> None:
+    assert binfmt.main(["linux/vax"]) == 1
+    assert "nothing is known of linux/vax" in capsys.readouterr().err
+
+
 def test_the_host_runs_its_own() -> None:
     assert binfmt.runs(host_platform())
     assert binfmt.native_platforms()[0] == host_platform()
@@ -111,6 +129,9 @@ printf '%s' "$(cat line)" >/proc/sys/fs/binfmt_misc/register
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-2 || echo $? >status-2
 {sys.executable} -m farm.runner.binfmt {ARM}
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-3
+sed 's/qemu-aarch64:/zzz:/' line >/proc/sys/fs/binfmt_misc/register
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-4 || echo $? >status-4
+{sys.executable} -m farm.runner.binfmt {ARM}
 ./shell
 {sys.executable} -m farm.runner.binfmt {ARM}
 """
@@ -141,8 +162,9 @@ def test_doctor_finds_and_the_setup_mends(tmp_path: Path) -> None:
     if "mount:" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no binfmt_misc of its own in a user namespace: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3)]
-    assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok"]
+    told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3, 4)]
+    assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok", "missing"]
+    assert "zzz has flags OC, without F" in told[3]["detail"]  # the kernel takes the latest that fits
     assert "no emulator is registered" in told[0]["detail"] and "without F" in told[1]["detail"]
     assert all("ci/host-setup --arm" in finding["mend"] for finding in told[:2])
     assert "flags OCF" in told[2]["detail"]

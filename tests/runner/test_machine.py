@@ -89,6 +89,32 @@ def test_what_the_shell_is_decides(bench: Bench) -> None:
     assert shell_platform(store.layer_paths((bench.base, arm))) == "linux/arm64"
 
 
+@pytest.mark.parametrize("change", [(18, b"\x08\0"), (5, b"\x02"), (4, b"\x01")], ids=("mips", "big-endian", "x32"))
+def test_a_root_of_an_unknown_machine_is_refused(bench: Bench, change: tuple[int, bytes]) -> None:
+    offset, new = change
+    program = bytearray(binfmt.smallest_program("linux/amd64") or b"")
+    program[offset : offset + len(new)] = new
+    if offset == 5:
+        program[16:20] = bytes((0, 2, 0, 62))
+    with pytest.raises(FarmError) as caught:
+        bench.run_job(Job((layer(bench, bytes(program)),), steps=("true",)))
+    problem = caught.value.problems[0]
+    assert problem.code == "wrong-machine" and not caught.value.transient
+    assert "a machine that the farm does not know" in problem.message and "linux/amd64" in problem.hint
+
+
+def test_a_shell_that_is_a_script_is_of_its_interpreters_machine(bench: Bench) -> None:
+    arm = layer(bench, machine_programs.shell("linux/arm64"))
+    shell = machine_programs.tar_of("usr/bin/sh", b"#! /usr/bin/dash -e\n")
+    script = bench.store.import_layer(shell, epoch=EPOCH).digest
+    assert shell_platform(bench.store.layer_paths((arm, script))) == "linux/arm64"
+    with pytest.raises(FarmError) as caught:
+        bench.run_job(Job((arm, script), steps=("true",)))
+    assert caught.value.problems[0].code == "wrong-machine"
+    endless = bench.store.import_layer(machine_programs.tar_of("bin/sh", b"#!/bin/sh\n"), epoch=EPOCH).digest
+    assert shell_platform(bench.store.layer_paths((endless,))) is None
+
+
 @pytest.mark.parametrize("end, words", [("illegal", "illegal instruction"), ("segfault", "segmentation fault")])
 def test_a_program_that_the_emulator_kills(
     sandbox: Bench, platform: str, tmp_path: Path, end: machine_programs.End, words: str
@@ -112,6 +138,11 @@ def test_a_program_that_the_emulator_kills(
         ("ERROR:../../accel/tcg/translate-all.c:1234:tb_gen_code: assertion failed: (ok)", "assertion failed"),
         ("gcc: internal compiler error: Segmentation fault signal terminated program cc1", "terminated program cc1"),
         ("make: *** [Makefile:12: gen] Illegal instruction", ": Illegal instruction."),
+        ("make: *** [Makefile:12: gen] Segmentation fault (core dumped)", ": Segmentation fault (core dumped)."),
+        ("Segmentation fault", ": Segmentation fault."),
+        ("/bin/sh: line 3:    77 Segmentation fault      ./conftest", ": Segmentation fault      ./conftest."),
+        ("a.c:1:2: internal compiler error: Illegal instruction", ": Illegal instruction."),
+        ("collect2: fatal error: ld terminated with signal 11 [Segmentation fault]", "terminated with signal 11"),
     ],
 )
 def test_last_words_of_an_emulator(tmp_path: Path, line: str, words: str) -> None:
@@ -127,6 +158,14 @@ def test_other_failures_are_not_the_emulators(tmp_path: Path) -> None:
     log.write_text("configure: error: no acceptable C compiler found\n")
     assert emulator_fault(job, failure, log) is None
     assert emulator_fault(job, Failure(0, 132, "exit"), log) is not None
+    for said in (
+        "ok 12 - a child's Segmentation fault is told",
+        "checking whether Illegal instruction is caught... no",
+        "test_signals.py::test_names[Segmentation fault] FAILED",
+        "grep: Segmentation fault handling: no such file",
+    ):
+        log.write_text(f"{said}\nFAILED: 1 test\n")
+        assert emulator_fault(job, failure, log) is None, said
     log.write_text("qemu: uncaught target signal 11 (Segmentation fault) - core dumped\n")
     assert emulator_fault(Job(platform=host_platform()), failure, log) is None
     assert emulator_fault(job, None, log) is None

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from farm.spec.platform import MACHINES
 from farm.spec.problem import FarmError
 from farm.spec.schema import KINDS, Kind, explain, keys_of, schema, valid
 
@@ -49,6 +50,9 @@ def test_keys() -> None:
         ("build", {"resources": {"memory": "many"}}, "bad-size", ("resources", "memory")),
         ("build", {"resources": {"timeout": "1y"}}, "bad-duration", ("resources", "timeout")),
         ("build", {"platforms": ["amd64"]}, "bad-platform", ("platforms", 0)),
+        ("build", {"platforms": ["linux/arm64", "linux/armhf"]}, "bad-platform", ("platforms", 1)),
+        ("farm", {"platform": "linux/arm64/v8"}, "bad-platform", ("platform",)),
+        ("farm", {"accelerators": {"arm64": "a/b"}}, "unknown-key", ("accelerators", "arm64")),
         ("build", {"copy": [{"package": {"name": "x"}, "source": "a", "destination": "b"}]}, "missing-key", None),
         ("finalize", {"instal": []}, "unknown-key", ("instal",)),
         ("farm", {"compression": "lzma"}, "bad-value", ("compression",)),
@@ -104,6 +108,15 @@ def test_the_fast_check_agrees_with_jsonschema(kind: Kind, data: Any) -> None:
     expected = jsonschema.Draft202012Validator(schema(kind)).is_valid(data)
     assert valid(kind, data) == expected
     assert bool(explain(kind, data)) != expected
+
+
+def test_schemas_and_programs_know_the_same_platforms() -> None:
+    for platform in MACHINES:
+        assert valid("build", {"platforms": [platform], "sources": []})
+        assert valid("farm", {"platform": platform, "accelerators": {platform: "native/gcc"}})
+        assert platform in schema("build")["$defs"]["platform"]["x-hint"]
+    assert list(schema("farm")["properties"]["accelerators"]["properties"]) == list(MACHINES)
+    assert schema("farm")["properties"]["platform"]["pattern"] == schema("build")["$defs"]["platform"]["pattern"]
 
 
 _GOOD_BUILD = {
