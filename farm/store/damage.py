@@ -64,6 +64,15 @@ def last_result(records: Records) -> int:
     return int(records.ask("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'made'")[0][0])
 
 
+def number_all(records: Records) -> None:
+    """Gives numbers to results that an older farm recorded: they are there by now."""
+    records.tell(
+        "INSERT INTO made(key, at) SELECT key, ? FROM actions"
+        " WHERE result IS NOT NULL AND key NOT IN (SELECT key FROM made)",
+        [(0.0,)],
+    )
+
+
 def last_damage(records: Records) -> int:
     """The number of the damage that was found last."""
     return int(records.ask("SELECT coalesce(max(seq), 0) FROM sqlite_sequence WHERE name = 'damage'")[0][0])
@@ -90,12 +99,13 @@ def judge(records: Records, kind: str, digest: str) -> tuple[float | None, list[
     origins = _origins(records, kind, digest)
     names = _names(digest, origins)
     rows = records.ask(
-        "SELECT actions.key, document, made.at FROM actions LEFT JOIN made ON made.key = actions.key"
+        "SELECT actions.key, made.at FROM actions LEFT JOIN made ON made.key = actions.key"
         " WHERE result IS NOT NULL AND (made.number IS NULL OR made.number > ?) ORDER BY made.number, actions.key",
         (number,),
     )
-    readers = [row for row in rows if row[0] not in origins and _reads(row[1], names)]
-    return at, [Withdrawn(key, _kind(text), made) for key, text, made in readers]
+    late = {key: made for key, made in rows if key not in origins}
+    kinds = {key: _kind(text) for key, text in records.documents(list(late)) if _reads(text, names)}
+    return at, [Withdrawn(key, kinds[key], made) for key, made in late.items() if key in kinds]
 
 
 def withdraw(records: Records, kind: str, digest: str) -> tuple[float | None, list[Withdrawn]]:

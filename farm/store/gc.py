@@ -109,6 +109,8 @@ def empty_trash(store: Store) -> int:
 def verify(store: Store, *, dry_run: bool = False) -> list[damage.Damage]:
     """See `Store.verify`."""
     found = []
+    if not dry_run:
+        damage.number_all(store.records)
     for kind, path in list(_objects(store.root)):
         if not path.exists():
             continue

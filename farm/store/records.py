@@ -118,6 +118,12 @@ class Records:
         rows = self.ask("SELECT document FROM actions WHERE key = ?", (key,))
         return dict(json.loads(rows[0][0])) if rows else None
 
+    def documents(self, keys: Sequence[str]) -> Iterator[tuple[str, str]]:
+        """Keys and documents (JSON) of these, some at a time: a document may be long."""
+        for batch in _batches(keys):
+            marks = ",".join("?" * len(batch))
+            yield from self.ask(f"SELECT key, document FROM actions WHERE key IN ({marks})", batch)
+
     def put_object(self, kind: str, digest: str, size: int, entries: int, deleted: Sequence[str], boot: str) -> None:
         """Remembers an object that was made or verified in this ``boot`` (empty: it is safe on disk).
 

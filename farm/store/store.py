@@ -34,6 +34,8 @@ _FOLDERS = {
 }
 """Folders with their modes. Roots may hold set-id programs, which are nobody else's to run."""
 
+_AGAIN = "build once more: it is made again"
+
 
 class Store:
     """A store in folder ``root``, which is made when it is missing. Thread-safe; many processes may use one."""
@@ -74,7 +76,7 @@ class Store:
     def blob_path(self, digest: Digest) -> Path:
         """The file of a blob. FarmError ``missing-blob``."""
         if not self.has_blob(digest):
-            raise error("missing-blob", f"the store has no blob {digest}")
+            raise error("missing-blob", f"the store has no blob {digest}", hint=_AGAIN)
         return blobs.blob_path(self.root, digest)
 
     def sound_blob(self, digest: Digest) -> Path:
@@ -82,8 +84,7 @@ class Store:
         path = self.blob_path(digest)
         if blobs.digest_of(path) != digest:
             aside = self.put_aside("blob", digest)
-            hint = "build once more: it is made again"
-            raise error("damaged-blob", f"blob {digest} was damaged in the store: see {aside}", hint=hint)
+            raise error("damaged-blob", f"blob {digest} was damaged in the store: see {aside}", hint=_AGAIN)
         return path
 
     def put_blob(self, source: Path | bytes | BinaryIO, expect: str | None = None) -> Digest:
@@ -102,7 +103,7 @@ class Store:
     def layer_path(self, digest: Digest) -> Path:
         """The folder to mount as an overlay's lower directory. FarmError ``missing-layer``."""
         if not self.has_layer(digest):
-            raise error("missing-layer", f"the store has no layer {digest}")
+            raise error("missing-layer", f"the store has no layer {digest}", hint=_AGAIN)
         return layers.layer_path(self.root, digest)
 
     def layer_paths(self, digests: Sequence[Digest]) -> list[Path]:

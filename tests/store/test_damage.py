@@ -151,16 +151,19 @@ def test_the_clock_does_not_decide(store: Store, monkeypatch: pytest.MonkeyPatch
 
 
 def test_a_store_of_an_older_farm(store: Store) -> None:
-    """Nobody knows what was made when: all that read the damaged layer is withdrawn."""
+    """Nobody knows what was made when: all that read the damaged layer is withdrawn, unless it was sound since."""
     with Store(store.root) as older:
-        layer = commit(older, {"a": "1"})
-        key, other = record(older, "x", layer), record(older, "y")
+        layer, sound = commit(older, {"a": "1"}), commit(older, {"b": "1"})
+        key, other = record(older, "x", layer), record(older, "y", sound)
     with contextlib.closing(sqlite3.connect(store.root / "store.db")) as database:
         for table in ("made", "good", "damage"):
             database.execute(f"DROP TABLE {table}")
     with Store(store.root) as newer:
         spoil(newer, layer)
         assert codes(newer) == ["damaged-layer", "withdrawn-result"]
+        assert cached(newer, key, other) == [False, True]
+        spoil(newer, sound)
+        assert codes(newer) == ["damaged-layer"]
         assert cached(newer, key, other) == [False, True]
 
 
