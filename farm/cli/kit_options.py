@@ -103,7 +103,7 @@ def servers_of(options: Mapping[str, Any]) -> Servers:
 
 def notify(options: Mapping[str, Any], lines: Iterable[str]) -> list[Problem]:
     """Tells the webhooks of a run that pushed, or tried to. Warnings about those that could not be told."""
-    from farm.cli.markconfig import read_config
+    from farm.cli.markconfig import config_file, read_config
     from farm.kit.notify import hooks_of, tell
     from farm.spec.problem import FarmError
 
@@ -116,7 +116,8 @@ def notify(options: Mapping[str, Any], lines: Iterable[str]) -> list[Problem]:
         config = read_config(given.get("config"))
     except FarmError as failure:
         wrong = [dataclasses.replace(problem, severity="warning") for problem in failure.problems]
-    hooks, problems = hooks_of(config, os.environ, options["notify_discord_url"])
+    folder = (config_file(given.get("config")) or Path("none")).absolute().parent
+    hooks, problems = hooks_of(config, os.environ, options["notify_discord_url"], folder=folder)
     return [*wrong, *problems, *tell(hooks, lines)]
 
 

@@ -17,10 +17,15 @@ from farm.spec.problem import FarmError, Problem
 from farm.spec.yamltext import parse
 
 
+def config_file(path: Path | None, environ: Mapping[str, str] = os.environ) -> Path | None:
+    """The configuration's file: that of the command line, ``MARKDEVKIT_CONFIG``'s, or the current folder's."""
+    named = path or (Path(environ["MARKDEVKIT_CONFIG"]) if environ.get("MARKDEVKIT_CONFIG") else None)
+    return named or next((p for p in (Path("mark-devkit.yml"), Path("mark-devkit.yaml")) if p.is_file()), None)
+
+
 def read_config(path: Path | None, environ: Mapping[str, str] = os.environ) -> dict[str, Any]:
     """The configuration, {} where there is none. FarmError ``unreadable-file``, ``bad-yaml``, ``wrong-type``."""
-    named = path or (Path(environ["MARKDEVKIT_CONFIG"]) if environ.get("MARKDEVKIT_CONFIG") else None)
-    found = named or next((p for p in (Path("mark-devkit.yml"), Path("mark-devkit.yaml")) if p.is_file()), None)
+    found = config_file(path, environ)
     if found is None:
         return {}
     source, problems = open_source(str(found))

@@ -8,7 +8,7 @@ import sys
 
 import click
 
-from farm.cli.session import open_store, store_options
+from farm.cli.session import open_journal, open_store, store_options
 from farm.cli.show import plural, print_json, print_problems, size, table
 from farm.runner.rootless import ensure_privileges
 from farm.spec.quantity import parse_size
@@ -49,12 +49,16 @@ def gc(keep: str | None, free: str | None, dry_run: bool, **options: object) -> 
 
 
 @click.command()
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what is damaged and what would be withdrawn.")
 @store_options
-def verify(**options: object) -> None:
-    """Check everything in the store against its digest; damaged objects are put aside and made again."""
+def verify(dry_run: bool, **options: object) -> None:
+    """Check everything in the store against its digest; damaged objects are put aside and made again.
+
+    So are results that were made from one after it was last known to be good.
+    """
     ensure_privileges(sys.argv)
-    with open_store(options) as store:
-        problems = store.verify()
+    with open_store(options) as store, open_journal(options) as journal:
+        problems = store.verify(dry_run=dry_run, names=journal.names_of)
     if options["json"]:
         print_json([problem.to_json() for problem in problems])
     else:

@@ -140,7 +140,11 @@ class Maker:
 
     def _guarded(self, ticket: Ticket, log: Path) -> Made:
         try:
-            return self._by_kind(ticket, log)
+            since = self.store.damages()
+            made = self._by_kind(ticket, log)
+            if made.status == "ok" and made.result and not isinstance(ticket.action, Fetch):
+                self.store.record(ticket.key, ticket.document, made.result, since=since)
+            return made
         except FarmError as error:
             _append(log, f"{error}\n")
             cancelled = self.cancel.is_set()
@@ -165,19 +169,19 @@ class Maker:
             case Pack():
                 info = store.pack(action)
                 result = Result(package=info.digest, size=info.size, deleted=info.deleted)
-                return self._recorded(ticket, result)
+                return _done(ticket, result)
             case Assemble():
-                return self._recorded(ticket, _of_layer(store.assemble(action)))
+                return _done(ticket, _of_layer(store.assemble(action)))
             case Unpack():
-                package = store.blob_path(str(action.package))
-                return self._recorded(ticket, _of_layer(store.import_layer(package, skip=())))
+                package = store.sound_blob(str(action.package))
+                return _done(ticket, _of_layer(store.import_layer(package, skip=())))
             case Seed():
                 from farm.runner.seed import make_seed
 
-                return self._recorded(ticket, make_seed(action, store, log, self.cancel))
+                return _done(ticket, make_seed(action, store, log, self.cancel))
             case Work():
                 made = maker_of(action, self.makers).make(action, store, log, self.cancel)
-                return self._recorded(ticket, made)
+                return _done(ticket, made)
 
     def _job(self, ticket: Ticket, outcome: Outcome) -> Made:
         cpu, peak = outcome.cpu, outcome.memory_peak
@@ -185,16 +189,16 @@ class Maker:
             known = self.store.records.object("layer", outcome.layer) if outcome.layer else None
             size, _, deleted, _ = known or (0, 0, (), "")
             result = Result(outcome.layer, size=size, deleted=deleted, wall=outcome.wall, cpu=cpu, memory_peak=peak)
-            return self._recorded(ticket, result)
+            return _done(ticket, result)
         if outcome.failure and outcome.failure.root:
             self.store.remember(ticket.key, ticket.document)
         again = outcome.status == "infra" and not self.cancel.is_set()
         ended = Made(ticket, outcome.status, failure=outcome.failure, again=again)
         return dataclasses.replace(ended, cpu=cpu, memory_peak=peak)
 
-    def _recorded(self, ticket: Ticket, result: Result) -> Made:
-        self.store.record(ticket.key, ticket.document, result)
-        return Made(ticket, "ok", result, cpu=result.cpu, memory_peak=result.memory_peak)
+
+def _done(ticket: Ticket, result: Result) -> Made:
+    return Made(ticket, "ok", result, cpu=result.cpu, memory_peak=result.memory_peak)
 
 
 def _blamed(outcome: Outcome, job: Job, log: Path) -> Outcome:

@@ -152,6 +152,12 @@ class History:
         )
         return [KeyUse(*row) for row in self._db.execute(sql, {"name": name, "limit": limit})]
 
+    def names_of(self, keys: Iterable[str]) -> dict[str, str]:
+        """The node that was last made under each of these keys; those of no node are left out."""
+        sql = "SELECT node FROM keys WHERE key = ? ORDER BY rowid DESC LIMIT 1"
+        found = ((key, self._db.execute(sql, (key,)).fetchone()) for key in keys)
+        return {key: str(row["node"]) for key, row in found if row}
+
     def last_key(self, node: str) -> str | None:
         """The key under which a node was made last."""
         sql = "SELECT key FROM keys WHERE node = ? ORDER BY rowid DESC LIMIT 1"

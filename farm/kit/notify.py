@@ -9,12 +9,12 @@ secret: no message has it. What cannot be told is a warning; it fails nothing.
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
+from farm.kit.secretfile import read_secret
 from farm.spec.problem import FarmError, Problem
 
 LONGEST = 1900
@@ -34,22 +34,27 @@ class Hook:
     url: str = dataclasses.field(repr=False)
 
 
-def hooks_of(config: Mapping[str, Any], environ: Mapping[str, str], url: str = "") -> tuple[list[Hook], list[Problem]]:
-    """The hooks that are configured, that of ``url``, and else that of ``MARKDEVKIT_DISCORD_URL`` (or ``…_FILE``)."""
+def hooks_of(
+    config: Mapping[str, Any], environ: Mapping[str, str], url: str = "", *, folder: Path = Path()
+) -> tuple[list[Hook], list[Problem]]:
+    """The hooks that are configured, that of ``url``, and else that of ``MARKDEVKIT_DISCORD_URL`` (or ``…_FILE``).
+
+    ``folder`` is the configuration's: names of files in it are relative to that.
+    """
     given = url or environ.get("MARKDEVKIT_DISCORD_URL", "")
     file = environ.get("MARKDEVKIT_DISCORD_URL_FILE", "")
     found = [Hook("discord", given)] if given else []
     problems: list[Problem] = []
     if file and not given:
-        found += _from({"name": "discord", "url_file": file}, environ, problems)
+        found += _from({"name": "discord", "url_file": file}, environ, problems, Path())
     notifier = config.get("notifier")
     entries = config.get("hooks") or (notifier.get("hooks") if isinstance(notifier, dict) else None) or []
     for entry in entries if isinstance(entries, list) else [entries]:
-        found += _from(entry, environ, problems)
+        found += _from(entry, environ, problems, folder)
     return list({hook.url: hook for hook in found}.values()), problems
 
 
-def _from(entry: Any, environ: Mapping[str, str], problems: list[Problem]) -> Iterator[Hook]:
+def _from(entry: Any, environ: Mapping[str, str], problems: list[Problem], folder: Path) -> Iterator[Hook]:
     if not isinstance(entry, dict):
         problems.append(_warning("a hook must be a mapping with type and url"))
         return
@@ -59,18 +64,21 @@ def _from(entry: Any, environ: Mapping[str, str], problems: list[Problem]) -> It
     if (kind := entry.get("type", "discord")) != "discord":
         problems.append(_warning(f"hook {name!r} has the type {kind!r}; only discord is known"))
         return
-    url = str(entry.get("url") or environ.get(str(entry.get("url_env")), "") or _read(entry.get("url_file")))
+    try:
+        url = str(
+            entry.get("url") or environ.get(str(entry.get("url_env")), "") or _read(entry.get("url_file"), folder)
+        )
+    except FarmError as failure:
+        problems += [dataclasses.replace(problem, severity="warning") for problem in failure.problems]
+        return
     if url:
         yield Hook(name, url)
     else:
         problems.append(_warning(f"hook {name!r} has no address", "give it url, url_env or url_file"))
 
 
-def _read(file: Any) -> str:
-    try:
-        return Path(os.fspath(file)).expanduser().read_text(encoding="utf-8").strip() if file else ""
-    except (OSError, UnicodeDecodeError, TypeError):
-        return ""
+def _read(file: Any, folder: Path) -> str:
+    return read_secret(folder / Path(str(file)).expanduser()) if file else ""
 
 
 def tell(hooks: Sequence[Hook], lines: Iterable[str], *, pause: float = 1.0) -> list[Problem]:

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, Literal
 
 from farm.kit.git import Credentials
+from farm.kit.secretfile import read_secret
 from farm.spec.document import open_source
 from farm.spec.problem import FarmError, Place, Problem
 from farm.spec.yamltext import TEXT, Parsed, parse
@@ -56,7 +57,7 @@ class Servers:
     environ: Mapping[str, str] = dataclasses.field(default_factory=lambda: os.environ, repr=False)
 
     def of(self, url: str) -> Server:
-        """The server of a repository's URL."""
+        """The server of a repository's URL. FarmError when its token stands in a file and cannot be read."""
         host = host_of(url)
         written = self.configured.get(host, self.configured.get(host.partition(":")[0], {}))
         mine = host == self.target
@@ -114,19 +115,10 @@ def _resolve_tokens(hosts: Mapping[str, dict[str, str]], folder: Path, parsed: P
         elif name:
             entry["token"] = os.environ[name]
         elif file:
-            token = _read_token(folder / Path(file).expanduser())
-            entry["token"] = token
-            if not token:
-                yield Problem("no-token", f"{host}: no token can be read from {file}", place, "the token's line alone")
-
-
-def _read_token(file: Path) -> str:
-    """The first line of a file; empty when there is none, or it cannot be read."""
-    try:
-        with file.open(encoding="utf-8") as stream:
-            return stream.readline(4096).strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
+            try:
+                entry["token"] = read_secret(folder / Path(file).expanduser(), place=place)
+            except FarmError as failure:
+                yield from failure.problems
 
 
 def host_variable(host: str) -> str:
@@ -138,12 +130,12 @@ def host_variable(host: str) -> str:
 
 
 def host_token(host: str, environ: Mapping[str, str]) -> str:
-    """The token that the environment has for this very host; empty without one."""
+    """The token that the environment has for this very host; empty without one. FarmError as `read_secret`."""
     name = host_variable(host)
     if token := environ.get(f"FARM_TOKEN_{name}"):
         return token
     file = environ.get(f"FARM_TOKEN_FILE_{name}")
-    return _read_token(Path(file)) if host and file else ""
+    return read_secret(file) if host and file else ""
 
 
 def host_of(url: str) -> str:

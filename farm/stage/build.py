@@ -14,6 +14,7 @@ from farm.engine.summary import Summary
 from farm.plan.node import Plan
 from farm.spec.problem import error
 from farm.stage.control import Control
+from farm.stage.index import write_index
 from farm.stage.layout import Layout
 from farm.stage.library import Library
 from farm.stage.model import ArchiveSeed, Output, Point, Stage, StageSeed
@@ -109,7 +110,7 @@ class StageBuild:
         key: SecretKey | None = None,
         always: bool = False,
     ) -> Built:
-        """Publishes every stage that is whole, remembers how each went, runs the hooks after outputs.
+        """Publishes every stage that is whole, remembers how each went, runs the hooks after outputs, writes the index.
 
         ``date`` is the version; ``always``: also a stage whose newest version is the very same.
         """
@@ -130,7 +131,17 @@ class StageBuild:
                 control.succeeded(one.stage.release, same[one.stage.name], now)
         failed = dict(self._failures(summary, whole, control, now))
         failed |= dict(self._after(published, run))
+        if published:
+            write_index(layout)
         return Built(summary, tuple(published), same, failed)
+
+    def load_into_docker(self, built: Built) -> None:
+        """Gives the engine all outputs that have a name there. FarmError as `load_into_docker`."""
+        for one in built.published:
+            planned = self.planned.stage(one.stage)
+            for (output, _), put in zip(planned.outputs, one.outputs, strict=True):
+                if output.docker:
+                    load_into_docker(output, put.file, planned.stage.environment)
 
     def _failures(
         self, summary: Summary, whole: Sequence[PlannedStage], control: Control, now: float

@@ -27,6 +27,10 @@ class Library:
         found = self.folder.glob("*.yaml") if self.folder.is_dir() else ()
         return sorted(path.name.removesuffix(".yaml") for path in found if path.is_file())
 
+    def stages(self, targets: Sequence[str] = ()) -> list[Stage]:
+        """All stages, or those with one of these targets. FarmError with all that is wrong in the first bad file."""
+        return [one for one in map(self.stage, self.names()) if not targets or one.release.target in targets]
+
     def stage(self, name: str) -> Stage:
         """The stage of a name, or of a path of a file. FarmError ``unknown-stage``, and all that is wrong in it."""
         path = self._path(name)

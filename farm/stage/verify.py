@@ -13,9 +13,11 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, Literal
 
-from farm.spec.problem import FarmError
+from farm.spec.problem import FarmError, error
 from farm.stage.contents import line
 from farm.stage.deliver import beside
+from farm.stage.layout import Layout
+from farm.stage.library import Library
 from farm.store.archive import decompressed as unpacked
 from farm.store.archive import opened, read_ahead
 from farm.store.outputs import digests_of
@@ -40,6 +42,17 @@ class Finding:
     def to_json(self) -> dict[str, Any]:
         """Plain data."""
         return dataclasses.asdict(self)
+
+
+def files_of(name: str, library: Library, layout: Layout) -> list[Path]:
+    """The file of that name, or the outputs of the newest complete version of a stage. FarmError ``no-last-stage``."""
+    path = Path(name)
+    if path.exists() and not name.endswith(".yaml"):
+        return [path.resolve() if path.is_symlink() else path]
+    latest = layout.latest(library.stage(name).release)
+    if latest is None:
+        raise error("no-last-stage", f"{layout.root} has no complete version of {name}")
+    return [latest.folder / output["file"] for output in (latest.info or {})["outputs"]]
 
 
 def verify_output(file: Path, trusted: Sequence[PublicKey], *, signed: bool = False) -> list[Finding]:

@@ -65,12 +65,13 @@ def _cached(store: Store, document: dict[str, Any], fill: Callable[[Path], None]
     known = store.lookup(key)
     if known is not None and known.layer is not None:
         return known.layer
+    since = store.damages()
     with store.scratch("layer") as folder:
         root = folder / "fs"
         root.mkdir()
         fill(root)
         info = store.take_layer(root)
-    store.record(key, document, Result(layer=info.digest, size=info.size))
+    store.record(key, document, Result(layer=info.digest, size=info.size), since=since)
     return info.digest
 
 
@@ -118,7 +119,7 @@ class _Context:
             self._store.put_blob(Path(item.origin), digest)
         dest = self._place(item.dest)
         self._parents(dest + b"/")
-        unpack_source(self._store.blob_path(digest), self._builder, dest, item.strip)
+        unpack_source(self._store.sound_blob(digest), self._builder, dest, item.strip)
 
     def _source(self, item: FileInput) -> Path:
         if self._store.has_blob(str(item.digest)):

@@ -14,8 +14,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from farm.spec.problem import Problem
-from farm.store import session
+from farm.store import damage, session
 from farm.store.blobs import digest_of
 from farm.store.layers import digest_layer
 from farm.store.removal import remove_tree
@@ -107,18 +106,26 @@ def empty_trash(store: Store) -> int:
     return len(paths)
 
 
-def verify(store: Store) -> list[Problem]:
+def verify(store: Store, *, dry_run: bool = False) -> list[damage.Damage]:
     """See `Store.verify`."""
-    problems: list[Problem] = []
+    found = []
+    if not dry_run:
+        damage.number_all(store.records)
     for kind, path in list(_objects(store.root)):
         if not path.exists():
             continue
+        before = damage.last_result(store.records)
         digest = digest_of(path) if kind == "blob" else _layer_digest(path)
         if digest != path.name:
-            aside = store.put_aside(kind, path.name)
-            message = f"{kind} {path.name} is damaged; it was put aside as {aside} and will be made again"
-            problems.append(Problem(f"damaged-{kind}", message))
-    return problems
+            found.append(_would_be(store, kind, path.name) if dry_run else store.found_damaged(kind, path.name))
+        elif not dry_run:
+            damage.note_good(store.records, kind, path.name, before)
+    return found
+
+
+def _would_be(store: Store, kind: str, digest: str) -> damage.Damage:
+    good, withdrawn = damage.judge(store.records, kind, digest)
+    return damage.Damage(kind, digest, None, good, tuple(withdrawn))
 
 
 def disk_usage(path: Path) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import json
 import os
 import sqlite3
 import threading
@@ -16,9 +17,10 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 from farm.plan.job import EPOCH, Assemble, Digest, Input, Pack
 from farm.plan.node import Result
 from farm.spec.problem import Problem, error
-from farm.store import blobs, layers, session
+from farm.store import blobs, damage, layers, session
 from farm.store.layers import LayerInfo, check_names, digest_entries, located
 from farm.store.normalise import Normaliser, drop
+from farm.store.presence import Presence
 from farm.store.records import Records
 from farm.store.removal import remove_tree
 
@@ -32,6 +34,8 @@ _FOLDERS = {
 }
 """Folders with their modes. Roots may hold set-id programs, which are nobody else's to run."""
 
+_AGAIN = "build once more: it is made again"
+
 
 class Store:
     """A store in folder ``root``, which is made when it is missing. Thread-safe; many processes may use one."""
@@ -42,9 +46,7 @@ class Store:
             (self.root / name).mkdir(mode, parents=True, exist_ok=True)
         self.session = session.Session(self.root)
         self.records = Records(self.root / "store.db")
-        self.boot = Path("/proc/sys/kernel/random/boot_id").read_text().strip()
-        self._trusted: set[tuple[str, str]] = self.records.known(self.boot)
-        self._blob_sizes = self.records.blob_sizes()
+        self._presence = Presence(self.root, self.records)
         self._mutex = threading.Lock()
         self._used: set[tuple[str, str]] = set()
         self._unwritten: set[tuple[str, str]] = set()
@@ -69,13 +71,21 @@ class Store:
     def has_blob(self, digest: Digest) -> bool:
         """Whether the blob exists. From then on no garbage collection takes it from this process."""
         self._use([("blob", digest)])
-        return self._is_there("blob", digest)
+        return self._presence.has("blob", digest)
 
     def blob_path(self, digest: Digest) -> Path:
         """The file of a blob. FarmError ``missing-blob``."""
         if not self.has_blob(digest):
-            raise error("missing-blob", f"the store has no blob {digest}")
+            raise error("missing-blob", f"the store has no blob {digest}", hint=_AGAIN)
         return blobs.blob_path(self.root, digest)
+
+    def sound_blob(self, digest: Digest) -> Path:
+        """The file of a blob whose bytes were hashed just now. FarmError ``missing-blob``, ``damaged-blob``."""
+        path = self.blob_path(digest)
+        if blobs.digest_of(path) != digest:
+            aside = self.put_aside("blob", digest)
+            raise error("damaged-blob", f"blob {digest} was damaged in the store: see {aside}", hint=_AGAIN)
+        return path
 
     def put_blob(self, source: Path | bytes | BinaryIO, expect: str | None = None) -> Digest:
         """Stores a file's, string's or stream's bytes. FarmError ``digest-mismatch`` when they are not ``expect``."""
@@ -88,12 +98,12 @@ class Store:
     def has_layer(self, digest: Digest) -> bool:
         """Whether the layer exists, whole. One that a crash of the host may have damaged is verified first."""
         self._use([("layer", digest)])
-        return self._is_there("layer", digest)
+        return self._presence.has("layer", digest)
 
     def layer_path(self, digest: Digest) -> Path:
         """The folder to mount as an overlay's lower directory. FarmError ``missing-layer``."""
         if not self.has_layer(digest):
-            raise error("missing-layer", f"the store has no layer {digest}")
+            raise error("missing-layer", f"the store has no layer {digest}", hint=_AGAIN)
         return layers.layer_path(self.root, digest)
 
     def layer_paths(self, digests: Sequence[Digest]) -> list[Path]:
@@ -185,13 +195,24 @@ class Store:
         self._use(made for result in found.values() for made in _made(result))
         with self._mutex:
             self._used_keys |= found.keys()
-        return {key: result for key, result in found.items() if all(self._is_there(*made) for made in _made(result))}
+        has = self._presence.has
+        return {key: result for key, result in found.items() if all(has(*made) for made in _made(result))}
 
-    def record(self, key: str, document: dict[str, Any], result: Result) -> None:
-        """Remembers what the action of ``key`` made, with the document that the key is the hash of."""
+    def record(self, key: str, document: dict[str, Any], result: Result, *, since: int | None = None) -> None:
+        """Remembers what the action of ``key`` made, with the document that the key is the hash of.
+
+        ``since``: what `damages` was when it began to read what it was made from. FarmError ``damaged-input``,
+        transient, when something of that was found damaged meanwhile.
+        """
         with self.records.writing():
+            if since is not None and since < self.damages():
+                damage.refuse_damaged(self.records, json.dumps(document), since)
             self.records.put_action(key, document, result.to_json())
             self._flush_used()
+
+    def damages(self) -> int:
+        """A number that grows whenever an object is found to be damaged."""
+        return damage.last_damage(self.records)
 
     def remember(self, key: str, document: dict[str, Any]) -> None:
         """Keeps the key document of a job that failed, for `farm shell`."""
@@ -243,7 +264,7 @@ class Store:
 
     def settle(self) -> None:
         """Writes all layers made in this boot to disk, so that a crash of the host cannot harm them any more."""
-        if objects := self.records.unsettled(self.boot):
+        if objects := self.records.unsettled(self._presence.boot):
             from farm.store.gc import sync
 
             sync(self.root)
@@ -265,11 +286,15 @@ class Store:
         self._try_to_flush_used()
         return collect(self, keep, free, dry_run=dry_run)
 
-    def verify(self) -> list[Problem]:
-        """Hashes all objects anew. A damaged one is put aside (folder ``damaged``) so that it is made again."""
+    def verify(self, *, dry_run: bool = False, names: damage.Names | None = None) -> list[Problem]:
+        """Hashes all objects anew. A damaged one is put aside (folder ``damaged``) so that it is made again.
+
+        Results that may have been made from one are withdrawn, with a warning each (``withdrawn-result``), in which
+        ``names`` says what a key is the key of. ``dry_run``: nothing is changed, it is only told.
+        """
         from farm.store.gc import verify
 
-        return verify(self)
+        return damage.told(verify(self, dry_run=dry_run), names)
 
     def pin(self, kind: str, digests: Iterable[Digest]) -> None:
         """Keeps objects (``layer`` or ``blob``) from collection as long as this process lives."""
@@ -286,25 +311,22 @@ class Store:
     def add_object(self, kind: str, digest: Digest, size: int, entries: int = 0, deleted: Sequence[str] = ()) -> None:
         """Notes an object just made."""
         self._use([(kind, digest)])
-        self._trusted.add((kind, digest))
-        if kind == "blob":
-            self._blob_sizes[digest] = size
-        self.records.put_object(kind, digest, size, entries, deleted, "" if kind == "blob" else self.boot)
+        self._presence.add(kind, digest, size)
+        self.records.put_object(kind, digest, size, entries, deleted, "" if kind == "blob" else self._presence.boot)
 
     def take_layer(self, root: Path) -> LayerInfo:
         """Takes (moves) a whole layer as it is, whiteouts and opaque folders included."""
         return self._commit(root, None, (), None)
 
     def put_aside(self, kind: str, digest: Digest) -> Path:
-        """Moves a damaged object out of the way; returns where to."""
-        path = blobs.blob_path(self.root, digest) if kind == "blob" else layers.layer_path(self.root, digest).parent
-        aside = self.root / "damaged" / f"{kind}-{digest}-{os.urandom(4).hex()}"
-        with contextlib.suppress(FileNotFoundError):
-            path.rename(aside)
-        self._trusted.discard((kind, digest))
-        self._blob_sizes.pop(digest, None)
-        self.records.forget([(kind, digest)])
+        """`found_damaged`, and where to it was moved."""
+        aside = self.found_damaged(kind, digest).aside
+        assert aside
         return aside
+
+    def found_damaged(self, kind: str, digest: Digest) -> damage.Damage:
+        """Moves a damaged object out of the way, and withdraws results that may have been made from it."""
+        return self._presence.put_aside(kind, digest)
 
     def _commit(
         self, upper: Path, lowers: Sequence[Path] | None, dropped: Sequence[str], epoch: int | None
@@ -323,7 +345,7 @@ class Store:
     def _take_in(self, upper: Path, info: LayerInfo) -> None:
         """The commit point: a complete folder gets its final name, unless another was first."""
         final = layers.layer_path(self.root, info.digest).parent
-        if self._is_there("layer", info.digest):
+        if self._presence.has("layer", info.digest):
             remove_tree(upper)
             return
         stage = self.session.folder("layer")
@@ -337,44 +359,6 @@ class Store:
             if not final.exists():
                 raise
             remove_tree(stage)
-
-    def _is_there(self, kind: str, digest: Digest) -> bool:
-        if kind == "blob":
-            return self._has_size(digest)
-        path = layers.layer_path(self.root, digest)
-        if not path.exists():
-            return False
-        return (kind, digest) in self._trusted or self._is_whole(digest, path)
-
-    def _has_size(self, digest: Digest) -> bool:
-        """Whether a blob is there and has its size: one that was cut off is put aside, to be made again."""
-        try:
-            size = blobs.blob_path(self.root, digest).stat().st_size
-        except FileNotFoundError:
-            return False
-        if size == self._blob_sizes.get(digest, size):
-            return True
-        self.put_aside("blob", digest)
-        return False
-
-    def _is_whole(self, digest: Digest, path: Path) -> bool:
-        """Verifies a layer that no row of this boot vouches for.
-
-        One of an earlier boot is read from the disk, so it is safe there. One without a row was made by a
-        process that died, or is just about to write the row.
-        """
-        row = self.records.object("layer", digest)
-        if row is not None and row[3] in ("", self.boot):
-            self._trusted.add(("layer", digest))
-            return True
-        info = layers.digest_layer(path)
-        if info.digest != digest:
-            self.put_aside("layer", digest)
-            return False
-        self._trusted.add(("layer", digest))
-        deleted, boot = (row[2], "") if row else ((), self.boot)
-        self.records.put_object("layer", digest, info.size, info.entries, deleted, boot)
-        return True
 
     def _use(self, objects: Iterable[tuple[str, str]]) -> None:
         used = set(objects)

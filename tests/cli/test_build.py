@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import io
 import json
 import os
@@ -308,6 +309,30 @@ def test_a_damaged_package_is_not_delivered_and_made_again(farm: Farm, tmp_path:
     assert (ran.status, "[damaged-blob]" in ran.err) == (1, True)
     assert list(out.iterdir()) == []
     assert made(farm.build("lib/tool", "--destination", str(out))) == made(first)
+
+
+def test_what_was_made_from_a_damaged_layer_is_made_again(farm: Farm, tmp_path: Path) -> None:
+    """Somebody changes a file in a layer; a package is built from it; then the store is verified."""
+    farm.package("lib/tool", TOOL)
+    farm.package("app/app", APP)
+    farm.package("app/top", APP.replace("tool", "app").replace("lib", "app").replace("/usr/share", "/out"))
+    right = made(dataclasses.replace(farm, store=tmp_path / "pristine").build("app/app", "app/top"))
+    farm.build("lib/tool")
+    (file,) = farm.store.glob("layers/*/*/fs/usr/share/tool")
+    file.write_text("forged\n")
+    wrong = made(farm.build("app/app", "app/top"))
+    assert wrong != right
+    told = json.loads(farm.run("verify", "--json", "--dry-run").out)
+    assert made(farm.build("app/app", "app/top")) == wrong
+    ran = farm.run("verify", "--json")
+    assert ran.status == 1
+    problems = json.loads(ran.out)
+    assert [(p["code"], p["severity"]) for p in problems] == [(p["code"], p["severity"]) for p in told]
+    assert problems[0]["code"] == "damaged-layer"
+    withdrawn = [p["message"].partition(",")[0] for p in problems if p["code"] == "withdrawn-result"]
+    assert withdrawn == ["lib/tool-1.0:package", "app/app-1.0", "app/app-1.0:package"]
+    assert farm.run("verify").status == 0
+    assert made(farm.build("app/app", "app/top")) == right
 
 
 def test_a_damaged_journal_is_told(farm: Farm) -> None:

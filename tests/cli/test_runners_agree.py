@@ -65,11 +65,12 @@ def test_a_local_docker_image_is_a_seed(farm: Farm, docker_host: str, tmp_path: 
     import docker
 
     client = docker.DockerClient(base_url=docker_host)
-    name = "farm-test/base:1"
+    name = f"farm-test/base:{os.getpid()}"
     try:
-        client.api.import_image(str(farm.root), repository="farm-test/base", tag="1", changes=["ENV FROM_IMAGE=yes"])
-        farm.package("app/named", "image: docker://farm-test/base:1\nsteps: ['test $FROM_IMAGE = yes && echo 1 >/x']\n")
-        farm.package("app/plain", "image: farm-test/base:1\nsteps: ['echo 2 >/x']\n")
+        repository, _, tag = name.partition(":")
+        client.api.import_image(str(farm.root), repository=repository, tag=tag, changes=["ENV FROM_IMAGE=yes"])
+        farm.package("app/named", f"image: docker://{name}\nsteps: ['test $FROM_IMAGE = yes && echo 1 >/x']\n")
+        farm.package("app/plain", f"image: {name}\nsteps: ['echo 2 >/x']\n")
         sandbox = farm.build("--all", "-k", DOCKER_HOST=docker_host)
         other = dataclasses.replace(farm, store=tmp_path / "docker-store")
         docker_made = other.build("--all", "--runner", "docker", DOCKER_HOST=docker_host)

@@ -118,11 +118,12 @@ def test_a_docker_image(docker_host: str, monkeypatch: pytest.MonkeyPatch) -> No
     import docker
 
     monkeypatch.setenv("DOCKER_HOST", docker_host)
-    create_rootfs(WANTED, "docker:farm-test/rootfs:one")
+    name = f"farm-test/rootfs:{os.getpid()}"
+    create_rootfs(WANTED, f"docker:{name}")
     client = docker.from_env()
     try:
-        assert client.images.get("farm-test/rootfs:one").attrs["RootFS"]["Layers"]
-        client.images.remove("farm-test/rootfs:one")
+        assert client.images.get(name).attrs["RootFS"]["Layers"]
+        client.images.remove(name)
     finally:
         client.close()
 

@@ -70,6 +70,29 @@ def test_early_cut_off(store: Store, journal: Journal, runner: ScriptedRunner) -
     assert run_plan(changed, store, runner, journal, QUICK).counts == {"ok": 1, "cached": 1}
 
 
+def test_what_reads_a_layer_that_is_found_damaged_meanwhile_is_tried_again(
+    store: Store, journal: Journal, runner: ScriptedRunner
+) -> None:
+    base = job("base", "write x 1")
+    events: list[Event] = []
+
+    def damaged(event: Event) -> None:
+        """Somebody verifies the store, and somebody makes the layer again, while ``top`` runs."""
+        events.append(event)
+        if isinstance(event, NodeStarted) and event.node == "top" and event.attempt == 1:
+            with Store(store.root) as other, Journal(store.root) as its_journal:
+                (layer,) = (path for path in store.root.glob("layers/*/*/fs") if (path / "x").exists())
+                (layer / "x").write_text("damaged")
+                assert [problem.code for problem in other.verify()] == ["damaged-layer"]
+                assert run_plan(plan(base), other, runner, its_journal, QUICK).counts == {"ok": 1}
+            runner.events["go"].set()
+
+    summary = run_plan(plan(base, job("top", "wait go", needs=("base",))), store, runner, journal, QUICK, [damaged])
+    assert (summary.outcome, summary.counts) == ("ok", {"ok": 2})
+    [again] = of_kind(events, NodeRetried)
+    assert isinstance(again, NodeRetried) and "damaged-input" in str(again.failure)
+
+
 def test_event_order_and_json(store: Store, journal: Journal, runner: ScriptedRunner) -> None:
     events: list[Event] = []
     run_plan(diamond(), store, runner, journal, QUICK, [events.append])

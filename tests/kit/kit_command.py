@@ -59,6 +59,12 @@ class World:
         file.write_text(re.sub(r"URL\(([\w.-]+)\)", lambda m: self.url(m[1]), text))
         return file
 
+    def secret(self, name: str, text: str) -> Path:
+        """Writes a file that nobody else may read."""
+        file = self.spec(name, text)
+        file.chmod(0o600)
+        return file
+
     def command(self, *words: object) -> list[str]:
         """The command line."""
         return [sys.executable, "-m", "farm", *map(str, words)]

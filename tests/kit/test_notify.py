@@ -113,11 +113,12 @@ def test_a_room_that_does_not_answer_fails_nothing(world: World, spec: Path, roo
 
 
 def test_what_failed_is_told(world: World, spec: Path, room: Room) -> None:
-    file = world.spec("secret/hook", room.url + "\n")
-    world.spec("mark-devkit.yml", f"hooks:\n- {{name: chat, type: discord, url_file: {file}}}\n- {{type: pigeon}}\n")
+    world.secret("conf/hook", room.url + "\r\n")
+    hooks = "hooks:\n- {name: chat, type: discord, url_file: hook}\n- {type: pigeon}\n- {url_file: none}\n"
+    config = world.spec("conf/mark.yml", hooks)
     world.spec("app.yml", SPEC.replace("testing", "nowhere"))
-    ran, _ = world.kit_run("merge", spec, "--push")
-    assert ran.status == 1 and "pigeon" in ran.err
+    ran, _ = world.kit_run("merge", spec, "--push", MARKDEVKIT_CONFIG=str(config))
+    assert ran.status == 1 and "pigeon" in ran.err and "[no-secret]" in ran.err
     assert "[no-such-branch]" in room.heard[0]["content"]
 
 
@@ -125,7 +126,7 @@ def test_a_release_is_told(world: World, spec: Path, room: Room) -> None:
     world.create("meta-repo")
     release = world.spec("release.yml", RELEASE)
     words = ("kit", "bump-release", "--specfile", release, "--push", "--json")
-    assert world.call(*words, MARKDEVKIT_DISCORD_URL_FILE=str(world.spec("hook", room.url))).status == 0
+    assert world.call(*words, MARKDEVKIT_DISCORD_URL_FILE=str(world.secret("hook", room.url))).status == 0
     assert "core-kit" in room.heard[0]["content"]
 
 

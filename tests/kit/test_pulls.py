@@ -172,7 +172,7 @@ def test_the_token_of_a_forge_of_ones_own(world: World, spec: Path, way: str) ->
     from farm.kit.tokens import host_variable
 
     host = world.git.url.partition("://")[2]
-    secret = world.spec("secret/token", TOKEN + "\nnot the token\n")
+    secret = world.secret("secret/token", TOKEN + "\nnot the token\n")
     env = {"GITHUB_TOKEN": "", "OWN": TOKEN if way == "token_env" else ""}
     if way in ("variable", "file"):
         name = host_variable(host)
@@ -187,7 +187,20 @@ def test_the_token_of_a_forge_of_ones_own(world: World, spec: Path, way: str) ->
 def test_a_token_that_is_not_there(world: World, spec: Path) -> None:
     world.spec("mark-devkit.yml", "authentication:\n  a.example: {token_env: NONE}\n  b.example: {token_file: none}\n")
     ran, _ = world.kit_run("merge", spec)
-    assert ran.status == 1 and ran.err.count("[no-token]") == 2 and "mark-devkit.yml:2" in ran.err
+    assert ran.status == 1 and "mark-devkit.yml:2" in ran.err
+    assert (ran.err.count("[no-token]"), ran.err.count("[no-secret]")) == (1, 1)
+
+
+def test_a_token_that_others_may_read(world: World, spec: Path) -> None:
+    from farm.kit.tokens import host_variable
+
+    secret = world.spec("secret/token", TOKEN)
+    name = host_variable(world.git.url.partition("://")[2])
+    ran, _ = world.kit_run("merge", spec, **{f"FARM_TOKEN_FILE_{name}": str(secret)})
+    assert (ran.status, "[open-secret]" in ran.err, TOKEN in ran.err) == (1, True, False)
+    world.spec("mark-devkit.yml", "authentication:\n  a.example: {token_file: secret/token}\n")
+    ran, _ = world.kit_run("merge", spec)
+    assert (ran.status, "[open-secret]" in ran.err, "mark-devkit.yml:2" in ran.err) == (1, True, True)
 
 
 def test_no_two_hosts_have_the_same_variable() -> None:

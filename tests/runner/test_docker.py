@@ -205,20 +205,20 @@ def test_overlay_parameters(docker_host: str, monkeypatch: pytest.MonkeyPatch, t
 
 
 def test_export_of_an_image(docker_host: str) -> None:
-    content = io.BytesIO()
+    content, tag = io.BytesIO(), f"export-{os.getpid()}"
     with tarfile.open(fileobj=content, mode="w") as archive:
         member = tarfile.TarInfo("etc/made")
         member.size = 2
         archive.addfile(member, io.BytesIO(b"x\n"))
     with engine.connection() as client:
         image = client.api.import_image_from_data(
-            content.getvalue(), repository="farm-test", tag="export", changes=["ENV A=b=c"]
+            content.getvalue(), repository="farm-test", tag=tag, changes=["ENV A=b=c"]
         )
         assert image
     try:
         out = io.BytesIO()
-        info = engine.export_image("farm-test:export", out)
-        assert info.id == engine.image_id("farm-test:export")
+        info = engine.export_image(f"farm-test:{tag}", out)
+        assert info.id == engine.image_id(f"farm-test:{tag}")
         assert ("A", "b=c") in info.env
         out.seek(0)
         with tarfile.open(fileobj=out) as archive:
@@ -227,7 +227,7 @@ def test_export_of_an_image(docker_host: str) -> None:
         assert things(f"{owner.JOB}=export") == []
     finally:
         with engine.connection() as client:
-            client.api.remove_image("farm-test:export")
+            client.api.remove_image(f"farm-test:{tag}")
 
 
 def test_unknown_image(docker_host: str) -> None:

@@ -51,6 +51,11 @@ def _alive(marker: str) -> list[int]:
     return found
 
 
+def _marker(number: int) -> str:
+    """Seconds to sleep that no other process of this host does: not of another run of these tests, either."""
+    return f"86{os.getpid():07}{number:02}"
+
+
 def _groups(bench: Bench) -> list[Path]:
     bases = {h.base / store_name(bench.store) for h in cgroup.hierarchies().values()}
     return [folder for base in bases for folder in base.glob("*-*-*")]
@@ -81,7 +86,7 @@ with Store(Path(root)) as store:
 @pytest.mark.parametrize("delay", [None, 0.1, 0.2, 0.25, 0.3, 0.35, 0.4])
 def test_killed_farm_leaves_nothing(sandbox: Bench, tmp_path: Path, delay: float | None) -> None:
     """Killed at some moment of its start, or (None) as soon as its jobs run."""
-    marker = f"86{os.getpid()}{int((delay or 0) * 100):02}"
+    marker = _marker(int((delay or 0) * 100))
     arguments = [str(sandbox.store.root), sandbox.base, str(tmp_path), marker]
     with subprocess.Popen([sys.executable, "-c", _FARM, *arguments], cwd=_SOURCE) as farm:
         if delay is None:
@@ -152,8 +157,8 @@ with Store(Path(sys.argv[1])) as store:
 
 
 def test_killed_spawner_is_an_infrastructure_fault(sandbox: Bench, tmp_path: Path) -> None:
-    own = Sandbox()
-    job = Job(layers=(sandbox.base,), steps=("sleep 87001",))
+    own, marker = Sandbox(), _marker(91)
+    job = Job(layers=(sandbox.base,), steps=(f"sleep {marker}",))
     caught: list[FarmError] = []
 
     def run() -> None:
@@ -164,36 +169,39 @@ def test_killed_spawner_is_an_infrastructure_fault(sandbox: Bench, tmp_path: Pat
 
     thread = threading.Thread(target=run)
     thread.start()
-    assert _eventually(lambda: _alive("sleep\x0087001"))
+    assert _eventually(lambda: _alive(f"sleep\0{marker}"))
     assert own._spawner
     own._spawner.kill()
     thread.join(20)
     assert [(p.code, p.transient) for p in caught] == [("sandbox-setup", True)]
-    assert _eventually(lambda: not _alive("87001"))
+    assert _eventually(lambda: not _alive(marker))
     quick = Job(layers=(sandbox.base,), steps=("true",))
     assert own.run(quick, sandbox.store, tmp_path / "log", threading.Event()).status == "ok"
     own.close()
 
 
 def test_killed_pid_1_is_an_infrastructure_fault(sandbox: Bench) -> None:
+    marker = _marker(92)
+
     def kill() -> None:
-        _eventually(lambda: _alive("sleep\x0087002"))
-        for pid in _alive("sleep\x0087002"):
+        _eventually(lambda: _alive(f"sleep\0{marker}"))
+        for pid in _alive(f"sleep\0{marker}"):
             parent = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
             os.kill(parent, signal.SIGKILL)
 
     thread = threading.Thread(target=kill)
     thread.start()
     with pytest.raises(FarmError) as caught:
-        sandbox.run("exec sleep 87002")
+        sandbox.run(f"exec sleep {marker}")
     thread.join()
     assert caught.value.code == "sandbox-setup"
 
 
 def test_nothing_is_left_after_jobs(sandbox: Bench) -> None:
-    sandbox.output("(setsid sleep 87003 &); true")
+    marker = _marker(93)
+    sandbox.output(f"(setsid sleep {marker} &); true")
     sandbox.run("exit 1")
-    assert _alive("87003") == []
+    assert _alive(marker) == []
     assert _groups(sandbox) == []
     assert _mounts(sandbox) == []
 

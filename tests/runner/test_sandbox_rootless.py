@@ -13,6 +13,7 @@ import subprocess
 import sys
 import sysconfig
 import tarfile
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -27,6 +28,7 @@ from job_changes import CHANGES
 from farm.runner import binfmt, rootless
 from farm.spec.problem import FarmError
 from farm.store.removal import remove_tree
+from farm.store.session import locked
 from farm.store.store import Store
 
 _HERE = Path(__file__).resolve().parent
@@ -60,12 +62,18 @@ def user() -> Iterator[int]:
     if not (shutil.which("useradd") and shutil.which("setpriv")):
         pytest.skip("useradd or setpriv is missing")
     name = f"farmtest{os.getpid()}"
-    subprocess.run(["useradd", "--no-create-home", "--shell", "/bin/sh", name], check=True, capture_output=True)
+    _change_users("useradd", "--no-create-home", "--shell", "/bin/sh", name)
     try:
         uid = pwd.getpwnam(name).pw_uid
         yield uid
     finally:
-        subprocess.run(["userdel", name], check=False, capture_output=True)
+        _change_users("userdel", name)
+
+
+def _change_users(*command: str) -> None:
+    """One at a time on this host: useradd and userdel do not wait for each other, they fail."""
+    with locked(Path(tempfile.gettempdir()) / "farm-test-users"):
+        subprocess.run(command, check=command[0] == "useradd", capture_output=True)
 
 
 def _run(

@@ -8,6 +8,7 @@ import dataclasses
 import hashlib
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -48,6 +49,20 @@ class Site:
         """The seed as a stage file has it."""
         digest = hashlib.sha256(self.seed.read_bytes()).hexdigest()
         return f"{{url: {self.seed}, sha256: {digest}}}"
+
+    @contextlib.contextmanager
+    def host_untouched(self) -> Iterator[None]:
+        """/dev is the same before and after, and so are the mounts: what others do meanwhile does not count."""
+        before = self._host()
+        yield
+        assert self._host() == before
+
+    def _host(self) -> tuple[list[tuple[str, int]], list[str]]:
+        """Devices, but those that are made when somebody needs one; mounts near the host's root and on this folder."""
+        nodes = [(entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in os.scandir("/dev")]
+        lines = Path("/proc/self/mountinfo").read_text().splitlines()
+        mounts = [line for line in lines if line.split()[4].count("/") <= 2 or str(self.root) in line]
+        return sorted(node for node in nodes if not re.fullmatch("loop[0-9]+", node[0])), mounts
 
     @property
     def out(self) -> Path:

@@ -3,13 +3,12 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import os
 import signal
 import subprocess
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -29,19 +28,6 @@ from farm.store.store import Store
 needs_root = pytest.mark.skipif(os.geteuid() != 0, reason="needs root")
 
 
-@contextlib.contextmanager
-def host_untouched() -> Iterator[None]:
-    """/dev and the mounts are the same before and after."""
-
-    def look() -> tuple[list[tuple[str, int]], str]:
-        nodes = sorted((entry.name, entry.stat(follow_symlinks=False).st_mode) for entry in os.scandir("/dev"))
-        return nodes, Path("/proc/self/mountinfo").read_text()
-
-    before = look()
-    yield
-    assert look() == before
-
-
 def whole(site: Site, **keys: object) -> None:
     """A stage with something in each phase."""
     site.package("app/a", BASE + "steps: ['mkdir /out', 'echo a >/out/a', 'sleep ${SLOW:-0}']\n")
@@ -51,7 +37,7 @@ def whole(site: Site, **keys: object) -> None:
 
 def test_a_seed_with_another_sha256(site: Site) -> None:
     site.stage("one", seed={"url": str(site.seed), "sha256": "0" * 64})
-    with host_untouched():
+    with site.host_untouched():
         ran = site.build("one")
     assert ran.status == 1
     failure = json.dumps(ran.summary())
@@ -66,7 +52,7 @@ def test_a_hook_that_fails(site: Site) -> None:
     site.package("app/a", BASE + "steps: [mkdir /out, echo a >/out/a]\n")
     hook = {"name": "h", "point": "after-packages", "commands": ["echo said", "exit 7"]}
     site.stage("one", packages=["app/a"], hooks=[hook])
-    with host_untouched():
+    with site.host_untouched():
         ran = site.build("one")
     assert ran.status == 1
     failed = ran.summary()["failures"][0]
@@ -87,7 +73,7 @@ PHASES = ["seed:busybox.tar", "app/a-1.0", "app/a-1.0:package", "one:hook:h", "o
 def test_killed_in_each_phase(site: Site) -> None:
     """One farm is killed again and again, each time a phase later; then it ends, and nothing was made twice."""
     whole(site)
-    with host_untouched():
+    with site.host_untouched():
         for phase in PHASES:
             site.kill("one", at=phase)
             assert not site.folder.exists()
@@ -202,7 +188,7 @@ def test_a_full_disk(site: Site, where: str) -> None:
         f"ls -A {site.folder} >{site.root}/listed 2>&1\n"
         f"mount -o remount,size=2g {folder}; {command} >{site.root}/second"
     )
-    with host_untouched():
+    with site.host_untouched():
         done = subprocess.run(
             ["unshare", "-m", "/bin/sh", "-c", script], cwd=site.root, env=site.env(), capture_output=True
         )
@@ -221,7 +207,7 @@ def test_cancelled(site: Site) -> None:
     """Ctrl-C: nothing is given out, and it is nobody's failure."""
     hook = {"name": "h", "point": "after-seed", "commands": ["sleep 60"]}
     site.stage("one", hooks=[hook])
-    with host_untouched(), site.building("one", until="one:hook:h") as process:
+    with site.host_untouched(), site.building("one", until="one:hook:h") as process:
         killer = threading.Timer(0.3, process.send_signal, (signal.SIGINT,))
         killer.start()
         assert process.stdout

@@ -228,15 +228,14 @@ def test_hooks_on_the_host(site: Site) -> None:
     site.stage("one", hooks=[*hooks, root])
     assert "[host-hook]" in site.build("one").err
     assert not marks.exists()
-    before = Path("/proc/self/mountinfo").read_text()
     for _ in range(2):
-        ran = site.build("--allow-host-hooks", "one")
+        with site.host_untouched():
+            ran = site.build("--allow-host-hooks", "one")
         assert ran.status == 0, ran.err
         assert "one:host:root" in ran.made(), "never cached"
     assert {"made", "status"} <= set(names(site.tarball("one")))
     assert marks.read_text().split()[0] == "before-seed"
     assert "after-outputs" in marks.read_text()
-    assert Path("/proc/self/mountinfo").read_text() == before
     assert list((site.root / "store/hook-root").iterdir()) == []
     assert ran.summary()["unchanged"], "the same bytes all the same"
 

@@ -139,8 +139,8 @@ def test_layer_of_another_boot_is_verified_before_use(store: Store) -> None:
     good, bad = commit(store, {"a": "1"}), commit(store, {"b": "1"})
     (store.layer_path(bad) / "b").write_text("")
     with Store(store.root) as later:
-        later.boot = "another"
-        later._trusted.clear()
+        later._presence.boot = "another"
+        later._presence._trusted.clear()
         assert later.has_layer(good)
         assert not later.has_layer(bad)
     store.settle()
