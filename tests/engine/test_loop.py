@@ -80,6 +80,7 @@ def test_what_reads_a_layer_that_is_found_damaged_meanwhile_is_tried_again(
         """Somebody verifies the store, and somebody makes the layer again, while ``top`` runs."""
         events.append(event)
         if isinstance(event, NodeStarted) and event.node == "top" and event.attempt == 1:
+            patiently(lambda: runner.ran["wait go"])
             with Store(store.root) as other, Journal(store.root) as its_journal:
                 (layer,) = (path for path in store.root.glob("layers/*/*/fs") if (path / "x").exists())
                 (layer / "x").write_text("damaged")
