@@ -15,6 +15,8 @@ from farm.spec.finding import Finding
 from farm.spec.problem import FarmError
 from farm.spec.quantity import parse_duration, parse_size
 
+PLACES = ("size", "table", "partitions", "boot-loader")
+"""Keys that say what lies where on the card."""
 WAYS = ("extlinux", "config-txt", "boot-scr")
 _EGON_OFFSETS = (8192, 131072, 262144)
 """Where boot ROMs of Allwinner look for an SPL (linux-sunxi.org/Bootable_SD_card; H616: 256 KiB)."""
@@ -22,9 +24,7 @@ _EGON_OFFSETS = (8192, 131072, 262144)
 
 def check_board(data: Data, layout: Layout) -> Iterator[Finding]:
     """Findings in a board file that satisfies its schema."""
-    yield from layout.findings
-    yield from _partitions(data, layout.partitions)
-    yield from _loaders(data, layout)
+    yield from check_places(data, layout)
     yield from _boot(data, layout.partitions)
     yield from _firmware(data, layout.partitions)
     yield from _root(data)
@@ -33,6 +33,13 @@ def check_board(data: Data, layout: Layout) -> Iterator[Finding]:
     yield from _test(data)
     yield from _outputs(data)
     yield from check_texts(data)
+
+
+def check_places(data: Data, layout: Layout) -> Iterator[Finding]:
+    """Findings in what lies where: all that looks at nothing but the keys `PLACES`."""
+    yield from layout.findings
+    yield from _partitions(data, layout.partitions)
+    yield from _loaders(data, layout)
 
 
 def _partitions(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:

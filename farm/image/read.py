@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from farm.image.check import check_board
+from farm.image.check import PLACES, check_board, check_places
 from farm.image.layout import Layout, backup_size, fixed_uuid, lay_out
 from farm.image.model import Board, Boot, BootTest, Check, Firmware, Loader, RootFile, User
 from farm.image.texts import BOARD
@@ -96,9 +96,11 @@ def read_board(file: Path, values: Mapping[str, Any]) -> Board:
     problems = [*problems, *rendered.refused]
     if not problems and not valid("board", data):
         findings = explain("board", data)
+        if all(finding.path and finding.path[0] not in PLACES for finding in findings):
+            findings += check_places(data, lay_out(file.stem, data))
         problems += [Problem(f.code, f.message, parsed.place(f.path, key=f.at_key), f.hint) for f in findings]
     if problems:
-        raise FarmError(problems)
+        raise FarmError(sorted(problems, key=lambda p: p.place or Place("")))
     layout = lay_out(file.stem, data)
     problems = [Problem(f.code, f.message, parsed.place(f.path), f.hint) for f in check_board(data, layout)]
     problems += _missing_files(file, data, parsed)

@@ -274,6 +274,17 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     assert {code for code, _ in found} == {"partitions-overlap", "loader-over-partition", "bad-label"}
 
 
+def test_what_lies_where_is_told_beside_what_the_schema_finds(tmp_path: Path) -> None:
+    text = GOOD.replace("size: 60M", "start: 30M, size: 60M").replace("offset: 8K", "offset: 5M")
+    text = text.replace("first-boot: [grow-root]", "first-boot: [grow-rot]\nhostname: -x\ncolour: red")
+    assert problems(tmp_path, text) == [
+        ("partitions-overlap", 5), ("loader-over-partition", 7), ("bad-value", 20), ("bad-value", 21),
+        ("unknown-key", 22)
+    ]  # fmt: skip
+    assert problems(tmp_path, text.replace("type: ext4", "type: ext5"))[0] == ("bad-value", 5)
+    assert problems(tmp_path, "- a\n") == [("wrong-type", 1)]
+
+
 def test_a_template_with_values(tmp_path: Path) -> None:
     file = tmp_path / "board.yaml"
     file.write_text(GOOD.replace("size: 60M", 'size: {{ .Values.root | default "60M" }}'))

@@ -84,11 +84,9 @@ class Content:
     def _file(self, package: str, name: str, at: Names) -> bytes | None:
         if name in self.packages.names(package):
             return self.packages.read(package, name)
-        base = posixpath.basename(name)
-        near = [known for known in self.packages.names(package) if posixpath.basename(known) == base]
-        hint = (
-            f"there is {', '.join(near[:5])}" if near else f"the package has {len(self.packages.names(package))} files"
-        )
+        known, base = self.packages.names(package), posixpath.basename(name)
+        near = difflib.get_close_matches(name, [other for other in known if posixpath.basename(other) == base], 3, 0)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the package has {len(known)} files"
         self.findings.add("unknown-file", f"{package} has no file {name}", at, hint)
         return None
 
