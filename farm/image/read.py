@@ -70,10 +70,14 @@ def find_board(name: str, folders: Sequence[Path]) -> Path:
 
 
 def read_boards(files: Sequence[Path], values: Mapping[str, Any]) -> list[Board]:
-    """Several boards. FarmError with all that is wrong in any of them."""
+    """Several boards, each once. FarmError with all that is wrong in any of them, ``same-name`` for two of one name."""
     boards: list[Board] = []
     problems: list[Problem] = []
-    for file in files:
+    named: dict[str, Path] = {}
+    for file in dict.fromkeys(files):
+        if (other := named.setdefault(file.stem, file)) != file:
+            hint = "images are called like their boards: build them one after the other"
+            problems.append(Problem("same-name", f"{other} is called {file.stem}, too", Place(str(file), 1, 1), hint))
         try:
             boards.append(read_board(file, values))
         except FarmError as failure:

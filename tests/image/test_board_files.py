@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from farm.image.graph import command_line
-from farm.image.read import board_files, read_board
+from farm.image.read import board_files, read_board, read_boards
 from farm.spec.problem import FarmError
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -363,6 +363,21 @@ def test_an_unknown_board_is_suggested(tmp_path: Path) -> None:
     (tmp_path / "images/orangepi.yaml").write_text(GOOD)
     ran = farm(tmp_path, "show", "orangpi")
     assert ran.returncode == 1 and "did you mean orangepi?" in ran.stderr
+
+
+def test_boards_of_one_name(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "card.yaml").write_text(GOOD)
+    assert len(read_boards([tmp_path / "a/card.yaml"] * 2, {})) == 1
+    with pytest.raises(FarmError) as failure:
+        read_boards([tmp_path / "a/card.yaml", tmp_path / "b/card.yaml"], {})
+    assert failure.value.code == "same-name"
+
+
+def test_all_of_nothing(tmp_path: Path) -> None:
+    ran = farm(tmp_path, "build", "--all")
+    assert ran.returncode == 2 and "there are no board files in images" in ran.stderr
 
 
 def test_list_and_show(tmp_path: Path) -> None:
