@@ -137,6 +137,9 @@ def _boot(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
     if boot.get("extlinux", {}).get("timeout", 0) > 36000:
         at: Path = ("boot", "extlinux", "timeout")
         yield Finding("bad-value", "the boot loader would wait for more than an hour", "tenths of a second", at)
+    if "boot-scr" in boot and "'" in data["kernel"].get("command-line", ""):
+        hint = 'quote with "'
+        yield Finding("bad-line", "U-Boot's shell has no way to quote a '", hint, ("kernel", "command-line"))
     needs_tree = boot.get("extlinux", {}).get("device-tree") == "file" or "config-txt" in boot
     if needs_tree and "device-tree" not in data:
         yield Finding("missing-key", "device-tree is missing", "name the board's device tree", ("boot",))

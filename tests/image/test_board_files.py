@@ -147,6 +147,8 @@ HOSTILE = [
     ("device-tree: vendor/board.dtb", 'device-tree: "a.dtb\\n  append init=/bin/sh"', "bad-path", 10),
     ("device-tree: vendor/board.dtb", "device-tree: a b.dtb", "bad-path", 10),
     (*under("kernel", "image: ../../etc/shadow"), "bad-path", 10),
+    ("  package: kernel/linux\ndevice-tree: vendor/board.dtb\ninitrd:\n  busybox: root/tiny\n  grow: tools/growroot\n"
+     "boot:\n  extlinux: {}", "  package: kernel/linux\n  command-line: a'b\nboot:\n  boot-scr: []", "bad-line", 10),
     (*under("kernel", 'command-line: "quiet\\n  initrd /evil"'), "bad-line", 10),
     (*under("root", 'files: [{path: "/a\\nb", content: x}]'), "bad-path", 18),
     (*under("root", "files: [{path: /a/, content: x}]"), "bad-path", 18),

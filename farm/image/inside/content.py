@@ -200,7 +200,7 @@ class Content:
             self._put("config.txt", "".join(f"{text}\n" for text in [*boot["config_txt"], *added]).encode())
             self._put("cmdline.txt", f"{line}\n".encode())
         if boot["boot_scr"] is not None:
-            self._put("boot.scr", _script("\n".join([*boot["boot_scr"], ""]).encode(), self.plan))
+            self._put("boot.scr", _script(script_text(line, boot["boot_scr"]), self.plan))
 
     def _extlinux(self, kernel: str, line: str) -> str:
         boot = self.plan["boot"]
@@ -272,6 +272,11 @@ def _serial(unique: str) -> str:
     """How a FAT's serial number is written."""
     digits = unique.replace("-", "")[:8].upper()
     return f"{digits[:4]}-{digits[4:]}"
+
+
+def script_text(command_line: str, lines: list[str]) -> bytes:
+    """A board's U-Boot script, which finds the kernel's command line in ``bootargs``; it has no ' in it."""
+    return "\n".join([f"setenv bootargs '{command_line}'", *lines, ""]).encode()
 
 
 def _script(text: bytes, plan: Plan) -> bytes:
