@@ -8,12 +8,12 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from farm.image.layout import ENTRIES, Data, Layout, Path, backup_size, shown, table_end
+from farm.image.layout import ENTRIES, Data, Layout, Path, backup_size, shown, size_at, table_end
 from farm.image.model import Partition
 from farm.image.texts import check_texts
 from farm.spec.finding import Finding
 from farm.spec.problem import FarmError
-from farm.spec.quantity import parse_duration, parse_size
+from farm.spec.quantity import parse_duration
 
 PLACES = ("size", "table", "partitions", "boot-loader")
 """Keys that say what lies where on the card."""
@@ -83,23 +83,21 @@ def _loaders(data: Data, layout: Layout) -> Iterator[Finding]:
     placed: list[tuple[int, int, int]] = []
     for index, given in enumerate(data.get("boot-loader") or ()):
         at: Path = ("boot-loader", index)
-        try:
-            offset = parse_size(given["offset"])
-            room = parse_size(given["room"]) if "room" in given else None
-        except FarmError as failure:
-            problem = failure.problems[0]
-            key = "offset" if "room" not in given or str(given["offset"]) in problem.message else "room"
-            yield Finding(problem.code, problem.message, problem.hint, (*at, key))
+        wrong: list[Finding] = []
+        offset, room = (size_at(data, (*at, key), wrong) if key in given else 1 for key in ("offset", "room"))
+        yield from wrong
+        if offset is None or room is None:
             continue
-        yield from _loader_place(data, layout, offset, offset + (room or 1), (*at, "offset"))
+        end = offset + max(room, 1)
+        yield from _loader_place(data, layout, offset, end, (*at, "offset"))
         if given.get("kind") == "egon" and offset not in _EGON_OFFSETS:
             hint = "one of: " + ", ".join(shown(known) for known in _EGON_OFFSETS)
             yield Finding("bad-offset", f"no boot ROM looks for an SPL at {shown(offset)}", hint, (*at, "offset"))
-        for other, start, end in placed:
-            if offset < end and start < offset + (room or 1):
-                hint = f"entry {other + 1} is at {shown(start)} to {shown(end)}"
+        for other, start, behind in placed:
+            if offset < behind and start < end:
+                hint = f"entry {other + 1} is at {shown(start)} to {shown(behind)}"
                 yield Finding("loaders-overlap", "two boot loaders lie over each other", hint, (*at, "offset"))
-        placed.append((index, offset, offset + (room or 1)))
+        placed.append((index, offset, end))
 
 
 def _loader_place(data: Data, layout: Layout, start: int, end: int, at: Path) -> Iterator[Finding]:
