@@ -71,6 +71,14 @@ def find_board(name: str, folders: Sequence[Path]) -> Path:
 
 def read_boards(files: Sequence[Path], values: Mapping[str, Any]) -> list[Board]:
     """Several boards, each once. FarmError with all that is wrong in any of them, ``same-name`` for two of one name."""
+    boards, problems = try_boards(files, values)
+    if problems:
+        raise FarmError(problems)
+    return boards
+
+
+def try_boards(files: Sequence[Path], values: Mapping[str, Any]) -> tuple[list[Board], list[Problem]]:
+    """The boards that are right, and what is wrong with the others."""
     boards: list[Board] = []
     problems: list[Problem] = []
     named: dict[str, Path] = {}
@@ -82,9 +90,7 @@ def read_boards(files: Sequence[Path], values: Mapping[str, Any]) -> list[Board]
             boards.append(read_board(file, values))
         except FarmError as failure:
             problems += failure.problems
-    if problems:
-        raise FarmError(problems)
-    return boards
+    return boards, problems
 
 
 def read_board(file: Path, values: Mapping[str, Any]) -> Board:

@@ -382,6 +382,14 @@ def test_all_of_nothing(tmp_path: Path) -> None:
     assert ran.returncode == 2 and "there are no board files in images" in ran.stderr
 
 
+def test_one_bad_board_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/bad.yaml").write_text("platform: none\n")
+    (tmp_path / "images/good.yaml").write_text(GOOD)
+    ran = farm(tmp_path, "list")
+    assert ran.returncode == 1 and "A board for tests" in ran.stdout and "images/bad.yaml:1:" in ran.stderr
+
+
 def test_list_and_show(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images/good.yaml").write_text(GOOD)
