@@ -399,6 +399,13 @@ def test_list_and_show(tmp_path: Path) -> None:
     assert "boot/loader" in farm(tmp_path, "show", "good").stdout
 
 
+def test_the_new_board_of_the_documentation(tmp_path: Path) -> None:
+    text = (IMAGES.parent / "docs/images.md").read_text().partition("## A new board")[2]
+    (tmp_path / "my-virt.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    board = read_board(tmp_path / "my-virt.yaml", {})
+    assert board.gpt and board.root.size == 135 << 20
+
+
 def test_a_board_is_frozen(tmp_path: Path) -> None:
     (tmp_path / "board.yaml").write_text(GOOD)
     board = read_board(tmp_path / "board.yaml", {})
