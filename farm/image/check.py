@@ -8,13 +8,15 @@ import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from farm.image.layout import ENTRIES, Data, Layout, Path, backup_size, shown, table_end
+from farm.image.layout import ENTRIES, Data, Layout, Path, backup_size, shown, size_at, table_end
 from farm.image.model import Partition
 from farm.image.texts import check_texts
 from farm.spec.finding import Finding
 from farm.spec.problem import FarmError
-from farm.spec.quantity import parse_duration, parse_size
+from farm.spec.quantity import parse_duration
 
+PLACES = ("size", "table", "partitions", "boot-loader")
+"""Keys that say what lies where on the card."""
 WAYS = ("extlinux", "config-txt", "boot-scr")
 _EGON_OFFSETS = (8192, 131072, 262144)
 """Where boot ROMs of Allwinner look for an SPL (linux-sunxi.org/Bootable_SD_card; H616: 256 KiB)."""
@@ -22,9 +24,7 @@ _EGON_OFFSETS = (8192, 131072, 262144)
 
 def check_board(data: Data, layout: Layout) -> Iterator[Finding]:
     """Findings in a board file that satisfies its schema."""
-    yield from layout.findings
-    yield from _partitions(data, layout.partitions)
-    yield from _loaders(data, layout)
+    yield from check_places(data, layout)
     yield from _boot(data, layout.partitions)
     yield from _firmware(data, layout.partitions)
     yield from _root(data)
@@ -33,6 +33,13 @@ def check_board(data: Data, layout: Layout) -> Iterator[Finding]:
     yield from _test(data)
     yield from _outputs(data)
     yield from check_texts(data)
+
+
+def check_places(data: Data, layout: Layout) -> Iterator[Finding]:
+    """Findings in what lies where: all that looks at nothing but the keys `PLACES`."""
+    yield from layout.findings
+    yield from _partitions(data, layout.partitions)
+    yield from _loaders(data, layout)
 
 
 def _partitions(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
@@ -76,23 +83,21 @@ def _loaders(data: Data, layout: Layout) -> Iterator[Finding]:
     placed: list[tuple[int, int, int]] = []
     for index, given in enumerate(data.get("boot-loader") or ()):
         at: Path = ("boot-loader", index)
-        try:
-            offset = parse_size(given["offset"])
-            room = parse_size(given["room"]) if "room" in given else None
-        except FarmError as failure:
-            problem = failure.problems[0]
-            key = "offset" if "room" not in given or str(given["offset"]) in problem.message else "room"
-            yield Finding(problem.code, problem.message, problem.hint, (*at, key))
+        wrong: list[Finding] = []
+        offset, room = (size_at(data, (*at, key), wrong) if key in given else 1 for key in ("offset", "room"))
+        yield from wrong
+        if offset is None or room is None:
             continue
-        yield from _loader_place(data, layout, offset, offset + (room or 1), (*at, "offset"))
+        end = offset + max(room, 1)
+        yield from _loader_place(data, layout, offset, end, (*at, "offset"))
         if given.get("kind") == "egon" and offset not in _EGON_OFFSETS:
             hint = "one of: " + ", ".join(shown(known) for known in _EGON_OFFSETS)
             yield Finding("bad-offset", f"no boot ROM looks for an SPL at {shown(offset)}", hint, (*at, "offset"))
-        for other, start, end in placed:
-            if offset < end and start < offset + (room or 1):
-                hint = f"entry {other + 1} is at {shown(start)} to {shown(end)}"
+        for other, start, behind in placed:
+            if offset < behind and start < end:
+                hint = f"entry {other + 1} is at {shown(start)} to {shown(behind)}"
                 yield Finding("loaders-overlap", "two boot loaders lie over each other", hint, (*at, "offset"))
-        placed.append((index, offset, offset + (room or 1)))
+        placed.append((index, offset, end))
 
 
 def _loader_place(data: Data, layout: Layout, start: int, end: int, at: Path) -> Iterator[Finding]:
@@ -135,6 +140,9 @@ def _boot(data: Data, partitions: Sequence[Partition]) -> Iterator[Finding]:
     if boot.get("extlinux", {}).get("timeout", 0) > 36000:
         at: Path = ("boot", "extlinux", "timeout")
         yield Finding("bad-value", "the boot loader would wait for more than an hour", "tenths of a second", at)
+    if "boot-scr" in boot and "'" in data["kernel"].get("command-line", ""):
+        hint = 'quote with "'
+        yield Finding("bad-line", "U-Boot's shell has no way to quote a '", hint, ("kernel", "command-line"))
     needs_tree = boot.get("extlinux", {}).get("device-tree") == "file" or "config-txt" in boot
     if needs_tree and "device-tree" not in data:
         yield Finding("missing-key", "device-tree is missing", "name the board's device tree", ("boot",))

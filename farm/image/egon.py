@@ -37,6 +37,13 @@ def _name(data: bytes) -> str:
     return "".join(c if c.isprintable() else "?" for c in data.partition(b"\0")[0].decode("ascii", "replace"))
 
 
+def look_at(content: bytes) -> Found:
+    """The same for a legacy image that is a file."""
+    if len(content) < 64 or content[:4] != struct.pack(">I", _LEGACY):
+        return Found("nothing")
+    return _legacy(content[:64], content[64:])
+
+
 def look(image: int, offset: int) -> Found:
     """What boot loader begins at an offset of an open image."""
     head = os.pread(image, 96, offset)
@@ -48,7 +55,8 @@ def look(image: int, offset: int) -> Found:
     if magic == _FIT:
         return _fit(image, offset, struct.unpack_from(">I", head, 4)[0])
     if magic == _LEGACY:
-        return _legacy(image, offset, head[:64])
+        size = struct.unpack_from(">I", head, 12)[0]
+        return _legacy(head[:64], os.pread(image, min(size, _MOST), offset + 64))
     return Found("nothing")
 
 
@@ -83,10 +91,9 @@ def _fit(image: int, offset: int, size: int) -> Found:
     return Found("fit", size, ", ".join(_name(name.encode()) for name in images.children))
 
 
-def _legacy(image: int, offset: int, head: bytes) -> Found:
+def _legacy(head: bytes, content: bytes) -> Found:
     crc, size, data_crc = (struct.unpack_from(">I", head, at)[0] for at in (4, 12, 24))
     name = _name(head[32:64])
     if zlib.crc32(head[:4] + bytes(4) + head[8:]) != crc:
         return Found("uimage", size, name, "its header's checksum is wrong")
-    data = os.pread(image, min(size, _MOST), offset + 64)
-    return Found("uimage", size, name, "" if zlib.crc32(data) == data_crc else "its checksum is wrong")
+    return Found("uimage", size, name, "" if zlib.crc32(content[:size]) == data_crc else "its checksum is wrong")

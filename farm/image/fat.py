@@ -98,10 +98,11 @@ class Fat:
 
     def _next(self, cluster: int) -> int:
         if self.bits == 12:
-            value = int.from_bytes(self._table[cluster * 3 // 2 :][:2], "little")
+            at = cluster * 3 // 2
+            value = int.from_bytes(self._table[at : at + 2], "little")
             return value >> 4 if cluster & 1 else value & 0xFFF
         size = self.bits // 8
-        return int.from_bytes(self._table[cluster * size :][:size], "little") & 0x0FFFFFFF
+        return int.from_bytes(self._table[cluster * size : (cluster + 1) * size], "little") & 0x0FFFFFFF
 
     def _sectors(self, first: int, count: int) -> bytes:
         """What is there of these sectors: a size in a damaged FAT asks for no more memory than the image has bytes."""

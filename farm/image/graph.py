@@ -216,14 +216,19 @@ class _Planner:
             part["uuid"] = fixed_uuid(board.name, part["name"])
         data["files"] = [{**file, "source": bool(file["source"])} for file in data["files"]]
         data["boot"] = {**data["boot"], "fat": fat, "prefix": "/boot"}
-        config = board.boot.config_txt is not None and board.platform == "linux/arm64"
         return {
             **data,
             "epoch": EPOCH,
             "packages": _file_names(board),
-            "kernel_name": "kernel8.img" if config else "vmlinuz",
+            "kernel_name": kernel_name(board),
             "command_line": command_line(board),
         }
+
+
+def kernel_name(board: Board) -> str:
+    """What the kernel is called in the image: the Raspberry Pi's firmware looks for a name."""
+    config = board.boot.config_txt is not None and board.platform == "linux/arm64"
+    return "kernel8.img" if config else "vmlinuz"
 
 
 def command_line(board: Board) -> str:

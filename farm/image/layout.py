@@ -65,11 +65,11 @@ class Layout:
 def lay_out(name: str, data: Data) -> Layout:
     """Places the partitions of a board file that satisfies its schema. Never raises."""
     findings: list[Finding] = []
-    total = _size(data, ("size",), findings) if "size" in data else None
+    total = size_at(data, ("size",), findings) if "size" in data else None
     placed: list[Partition] = []
     position = most = FIRST
-    for index, given in enumerate(data["partitions"]):
-        part = _placed(name, index, given, position, None if total is None else total - backup_size(data), findings)
+    for index in range(len(data["partitions"])):
+        part = _placed(name, index, data, position, total, findings)
         placed.append(part)
         position = -(-part.end // MEBIBYTE) * MEBIBYTE
         most = max(most, position)
@@ -79,7 +79,7 @@ def lay_out(name: str, data: Data) -> Layout:
     return Layout(placed, size, findings)
 
 
-def _size(data: Data, path: Path, findings: list[Finding]) -> int | None:
+def size_at(data: Data, path: Path, findings: list[Finding]) -> int | None:
     """Bytes; None when it is no size, which is told."""
     value: Any = data
     for step in path:
@@ -92,20 +92,21 @@ def _size(data: Data, path: Path, findings: list[Finding]) -> int | None:
         return None
 
 
-def _placed(name: str, index: int, given: Data, position: int, limit: int | None, findings: list[Finding]) -> Partition:
+def _placed(name: str, index: int, data: Data, position: int, total: int | None, findings: list[Finding]) -> Partition:
     """What is no size is told once: the least one, which is in nobody's way, stands in for it."""
     at: Path = ("partitions", index)
-    start = _size({"partitions": {index: given}}, (*at, "start"), findings) if "start" in given else position
+    given = data["partitions"][index]
+    start = size_at(data, (*at, "start"), findings) if "start" in given else position
     start = position if start is None else start
     if given["size"] != "fill":
-        size = _size({"partitions": {index: given}}, (*at, "size"), findings)
-        size = LEAST[given["type"]] if size is None else size
-    elif limit is None:
-        size = LEAST[given["type"]]
+        size = size_at(data, (*at, "size"), findings)
+    elif total is not None:
+        size = max(0, total - backup_size(data) - start) // MEBIBYTE * MEBIBYTE
+    else:
+        size = None
         hint = "add size: to the file, or give this partition a size"
         findings.append(Finding("no-size", "the partition fills an image that has no size", hint, (*at, "size")))
-    else:
-        size = max(0, limit - start) // MEBIBYTE * MEBIBYTE
+    size = LEAST[given["type"]] if size is None else size
     label = str(given.get("label", given["name"]))
     unique = fixed_uuid(name, given["name"])
     return Partition(

@@ -8,7 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from farm.image.check import check_board
+from farm.image.check import PLACES, check_board, check_places
 from farm.image.layout import Layout, backup_size, fixed_uuid, lay_out
 from farm.image.model import Board, Boot, BootTest, Check, Firmware, Loader, RootFile, User
 from farm.image.texts import BOARD
@@ -70,17 +70,27 @@ def find_board(name: str, folders: Sequence[Path]) -> Path:
 
 
 def read_boards(files: Sequence[Path], values: Mapping[str, Any]) -> list[Board]:
-    """Several boards. FarmError with all that is wrong in any of them."""
+    """Several boards, each once. FarmError with all that is wrong in any of them, ``same-name`` for two of one name."""
+    boards, problems = try_boards(files, values)
+    if problems:
+        raise FarmError(problems)
+    return boards
+
+
+def try_boards(files: Sequence[Path], values: Mapping[str, Any]) -> tuple[list[Board], list[Problem]]:
+    """The boards that are right, and what is wrong with the others."""
     boards: list[Board] = []
     problems: list[Problem] = []
-    for file in files:
+    named: dict[str, Path] = {}
+    for file in dict.fromkeys(files):
+        if (other := named.setdefault(file.stem, file)) != file:
+            hint = "images are called like their boards: build them one after the other"
+            problems.append(Problem("same-name", f"{other} is called {file.stem}, too", Place(str(file), 1, 1), hint))
         try:
             boards.append(read_board(file, values))
         except FarmError as failure:
             problems += failure.problems
-    if problems:
-        raise FarmError(problems)
-    return boards
+    return boards, problems
 
 
 def read_board(file: Path, values: Mapping[str, Any]) -> Board:
@@ -96,9 +106,11 @@ def read_board(file: Path, values: Mapping[str, Any]) -> Board:
     problems = [*problems, *rendered.refused]
     if not problems and not valid("board", data):
         findings = explain("board", data)
+        if all(finding.path and finding.path[0] not in PLACES for finding in findings):
+            findings += check_places(data, lay_out(file.stem, data))
         problems += [Problem(f.code, f.message, parsed.place(f.path, key=f.at_key), f.hint) for f in findings]
     if problems:
-        raise FarmError(problems)
+        raise FarmError(sorted(problems, key=lambda p: p.place or Place("")))
     layout = lay_out(file.stem, data)
     problems = [Problem(f.code, f.message, parsed.place(f.path), f.hint) for f in check_board(data, layout)]
     problems += _missing_files(file, data, parsed)

@@ -35,7 +35,8 @@ def verify_sums(file: Path, key: PublicKey | None) -> tuple[list[str], list[Prob
         if not path.is_file():
             message = f"there is no {path.name}: only the structure was checked, not each byte"
             severity: Severity = "error" if key else "warning"
-            problems.append(Problem("no-digests", message, None, f"put {stem}.{algorithm} beside it", severity))
+            hint = f"put {stem}.{algorithm} beside it" if file.is_file() else "a card's bytes are read back by `write`"
+            problems.append(Problem("no-digests", message, None, hint, severity))
     return right, problems
 
 

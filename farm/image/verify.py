@@ -8,9 +8,8 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from farm.image.boot.raspberry import read_config
+from farm.image.bootfiles import check_boot_files
 from farm.image.egon import look
-from farm.image.fat import Fat
 from farm.image.inspect import Inspected, inspect, read_table
 from farm.image.layout import shown
 from farm.image.model import SECTOR, Board
@@ -28,7 +27,7 @@ def verify_image(file: Path, board: Board | None) -> tuple[Inspected, list[Probl
         with open(file, "rb") as image:
             problems += _partitions(found, board)
             problems += _loaders(image.fileno(), board)
-            problems += _boot_files(image.fileno(), board)
+            problems += check_boot_files(image.fileno(), board)
     return found, problems
 
 
@@ -100,41 +99,3 @@ def _loaders(image: int, board: Board) -> Iterator[Problem]:
             yield Problem("wrong-loader", f"the SPL is for {there.name}, not for {loader.name}", place)
         elif loader.kind == "other" and not os.pread(image, 4096, loader.offset).strip(b"\0"):
             yield Problem("wrong-loader", f"there is nothing at {shown(loader.offset)}", place)
-
-
-def _boot_files(image: int, board: Board) -> Iterator[Problem]:
-    """Files of FAT partitions: firmware is there, config.txt is understood, and what it names is there."""
-    for part in board.partitions:
-        if part.type != "fat":
-            continue
-        try:
-            fat = Fat(image, part.start)
-            names = {file.path.lower() for file in fat.files()}
-        except FarmError as failure:
-            yield from failure.problems
-            continue
-        for index, firmware in enumerate(board.firmware):
-            for number, pattern in enumerate(firmware.files):
-                name = f"{firmware.to}/{Path(pattern).name}".lstrip("/").lower()
-                if firmware.partition == part.name and "*" not in name and name not in names:
-                    at = board.place(("firmware", index, "files", number))
-                    yield Problem("missing-firmware", f"{name} is not in partition {part.name}", at)
-        if part.name == board.boot.partition and board.boot.config_txt is not None:
-            yield from _config(fat, names, board)
-
-
-def _config(fat: Fat, names: set[str], board: Board) -> Iterator[Problem]:
-    place = board.place(("boot", "config-txt"))
-    try:
-        config = read_config(fat.read("config.txt").decode("utf-8", "replace"))
-    except FarmError as failure:
-        yield from (Problem(p.code, p.message, place, p.hint) for p in failure.problems)
-        return
-    wanted = [
-        config.get("kernel", "kernel8.img"),
-        config.get("device_tree", ""),
-        config.get("initramfs", "").split()[:1],
-    ]
-    for name in (wanted[0], wanted[1], *wanted[2]):
-        if name and str(name).lower() not in names:
-            yield Problem("missing-file", f"config.txt names {name}, which is not there", place)

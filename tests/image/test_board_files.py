@@ -15,7 +15,7 @@ from typing import Any
 import pytest
 
 from farm.image.graph import command_line
-from farm.image.read import board_files, read_board
+from farm.image.read import board_files, read_board, read_boards
 from farm.spec.problem import FarmError
 
 IMAGES = Path(__file__).parents[2] / "images"
@@ -158,6 +158,8 @@ HOSTILE = [
     ("device-tree: vendor/board.dtb", 'device-tree: "a.dtb\\n  append init=/bin/sh"', "bad-path", 10),
     ("device-tree: vendor/board.dtb", "device-tree: a b.dtb", "bad-path", 10),
     (*under("kernel", "image: ../../etc/shadow"), "bad-path", 10),
+    ("  package: kernel/linux\ndevice-tree: vendor/board.dtb\ninitrd:\n  busybox: root/tiny\n  grow: tools/growroot\n"
+     "boot:\n  extlinux: {}", "  package: kernel/linux\n  command-line: a'b\nboot:\n  boot-scr: []", "bad-line", 10),
     (*under("kernel", 'command-line: "quiet\\n  initrd /evil"'), "bad-line", 10),
     (*under("root", 'files: [{path: "/a\\nb", content: x}]'), "bad-path", 18),
     (*under("root", "files: [{path: /a/, content: x}]"), "bad-path", 18),
@@ -285,6 +287,17 @@ def test_all_problems_at_once(tmp_path: Path) -> None:
     assert {code for code, _ in found} == {"partitions-overlap", "loader-over-partition", "bad-label"}
 
 
+def test_what_lies_where_is_told_beside_what_the_schema_finds(tmp_path: Path) -> None:
+    text = GOOD.replace("size: 60M", "start: 30M, size: 60M").replace("offset: 8K", "offset: 5M")
+    text = text.replace("first-boot: [grow-root]", "first-boot: [grow-rot]\nhostname: -x\ncolour: red")
+    assert problems(tmp_path, text) == [
+        ("partitions-overlap", 5), ("loader-over-partition", 7), ("bad-value", 20), ("bad-value", 21),
+        ("unknown-key", 22)
+    ]  # fmt: skip
+    assert problems(tmp_path, text.replace("type: ext4", "type: ext5"))[0] == ("bad-value", 5)
+    assert problems(tmp_path, "- a\n") == [("wrong-type", 1)]
+
+
 def test_a_template_with_values(tmp_path: Path) -> None:
     file = tmp_path / "board.yaml"
     file.write_text(GOOD.replace("size: 60M", 'size: {{ .Values.root | default "60M" }}'))
@@ -365,6 +378,29 @@ def test_an_unknown_board_is_suggested(tmp_path: Path) -> None:
     assert ran.returncode == 1 and "did you mean orangepi?" in ran.stderr
 
 
+def test_boards_of_one_name(tmp_path: Path) -> None:
+    for folder in ("a", "b"):
+        (tmp_path / folder).mkdir()
+        (tmp_path / folder / "card.yaml").write_text(GOOD)
+    assert len(read_boards([tmp_path / "a/card.yaml"] * 2, {})) == 1
+    with pytest.raises(FarmError) as failure:
+        read_boards([tmp_path / "a/card.yaml", tmp_path / "b/card.yaml"], {})
+    assert failure.value.code == "same-name"
+
+
+def test_all_of_nothing(tmp_path: Path) -> None:
+    ran = farm(tmp_path, "build", "--all")
+    assert ran.returncode == 2 and "there are no board files in images" in ran.stderr
+
+
+def test_one_bad_board_does_not_hide_the_others(tmp_path: Path) -> None:
+    (tmp_path / "images").mkdir()
+    (tmp_path / "images/bad.yaml").write_text("platform: none\n")
+    (tmp_path / "images/good.yaml").write_text(GOOD)
+    ran = farm(tmp_path, "list")
+    assert ran.returncode == 1 and "A board for tests" in ran.stdout and "images/bad.yaml:1:" in ran.stderr
+
+
 def test_list_and_show(tmp_path: Path) -> None:
     (tmp_path / "images").mkdir()
     (tmp_path / "images/good.yaml").write_text(GOOD)
@@ -372,6 +408,13 @@ def test_list_and_show(tmp_path: Path) -> None:
     shown = json.loads(farm(tmp_path, "show", "good", "--json").stdout)
     assert shown["partitions"][1]["start"] == 68 << 20
     assert "boot/loader" in farm(tmp_path, "show", "good").stdout
+
+
+def test_the_new_board_of_the_documentation(tmp_path: Path) -> None:
+    text = (IMAGES.parent / "docs/images.md").read_text().partition("## A new board")[2]
+    (tmp_path / "my-virt.yaml").write_text(text.partition("```yaml\n")[2].partition("```")[0])
+    board = read_board(tmp_path / "my-virt.yaml", {})
+    assert board.gpt and board.root.size == 135 << 20
 
 
 def test_a_board_is_frozen(tmp_path: Path) -> None:

@@ -17,12 +17,13 @@ from xml.etree import ElementTree
 import pytest
 
 from farm.image.boot import machine as machines
-from farm.image.boot.checks import LOGIN, Checked, Served, log_in, usual_checks
+from farm.image.boot.checks import LOGIN, Checked, Served, log_in, run_check, usual_checks
 from farm.image.boot.cores import share_one_core
 from farm.image.boot.guest import Guest, running
 from farm.image.boot.machine import MACHINES, find_qemu
 from farm.image.boot.report import as_json, junit
 from farm.image.boot.trial import Trial, try_board
+from farm.image.model import Check
 from farm.image.read import read_board
 from farm.spec.problem import FarmError
 
@@ -205,6 +206,37 @@ def test_a_login_prompt_is_seen_wherever_the_kernel_speaks(at: int) -> None:
 
     user, lines = asyncio.run(session())
     assert user == "root" and lines[:2] == [b"root\n", b"farm\n"]
+
+
+CHECKS = [
+    (Check("comment", "echo a # and b", "^a$"), "", ""),
+    (Check("lines", "echo a\nfalse\n", "a"), "exit status 1", ""),
+    (Check("exit", "exit 3", ""), "exit status 3", ""),
+    (Check("other", "echo b", "^a$"), "its output does not match '^a$'", ""),
+    (Check("not here", "echo why; exit 77", "a"), "", "why"),
+]
+
+
+@pytest.mark.parametrize(("check", "problem", "skipped"), CHECKS, ids=lambda value: getattr(value, "name", ""))
+def test_checks_are_run_by_a_shell(check: Check, problem: str, skipped: str) -> None:
+    async def session() -> Checked:
+        pipe = asyncio.subprocess.PIPE
+        shell = await asyncio.create_subprocess_exec("sh", stdin=pipe, stdout=pipe)
+        try:
+            return await run_check(Guest(shell, None, shell.stdout, shell.stdin), check, 1, 5)  # type: ignore[arg-type]
+        finally:
+            shell.kill()
+            await shell.wait()
+
+    checked = asyncio.run(session())
+    assert (checked.problem, checked.skipped) == (problem, skipped)
+
+
+def test_a_report_is_xml_whatever_a_check_is_called(tmp_path: Path) -> None:
+    checked = Checked("\x1b[1m<bold>\0", 0.1, "said\x1b[0m", "wrong\x07")
+    trial = Trial("card", "way", 1.0, 0.5, (checked,), "", "QEMU quit", tmp_path / "log", None)
+    case = ElementTree.fromstring(junit([trial])).findall(".//testcase")[1]
+    assert case.get("name") == "[1m<bold>"
 
 
 def test_a_panic_after_a_prompt_is_seen() -> None:

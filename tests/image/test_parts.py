@@ -16,6 +16,7 @@ from farm.image.boot.raspberry import read_config
 from farm.image.egon import look
 from farm.image.fat import Fat
 from farm.image.inside import cpio, table
+from farm.image.inside.content import script_text
 from farm.image.inside.modules import Modules
 from farm.image.inspect import inspect
 from farm.image.picture import svg, text
@@ -196,6 +197,11 @@ def test_device_trees_survive_a_change() -> None:
     for bad in (b"", data[:50], b"\xd0\x0d\xfe\xed" + b"\xff" * 60, data[:60] + b"\xff" * 8 + data[68:]):
         with pytest.raises(FarmError):
             read_tree(bad)
+
+
+def test_a_script_finds_the_command_line() -> None:
+    text = script_text('root=UUID=1 q=a"b;c $d"', ["boot"])
+    assert text == b"setenv bootargs 'root=UUID=1 q=a\"b;c $d\"'\nboot\n"
 
 
 def test_config_txt() -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
+from farm.image.bootfiles import check_boot_files
 from farm.image.inside import table
+from farm.image.read import read_board
 
 MIB = 1 << 20
 BOARD = """\
@@ -132,3 +134,54 @@ def test_a_missing_tool_is_said(card: Path, tool: str, monkeypatch: pytest.Monke
     monkeypatch.setenv("PATH", str(card.parent / "bin"))
     status, said, _ = verify(card)
     assert status == 0 and codes(said, "warning") == ["tool-missing"]
+
+
+WITH_FAT = """\
+platform: linux/arm64
+partitions:
+- {name: boot, type: fat, size: 4M}
+- {name: root, type: ext4, size: 6M, mount: /}
+firmware: [{package: firmware/raspi, files: ["usr/lib/start[0-9].elf"], partition: boot}]
+kernel: {package: kernel/linux}
+device-tree: vendor/board.dtb
+initrd: {busybox: root/tiny}
+boot:
+  partition: boot
+  boot-scr: [boot]
+root: {packages: [app/hello]}
+"""
+
+
+def test_boot_files_of_a_fat(tmp_path: Path) -> None:
+    """All are there, then each is missing, and has its place; a script that is damaged is found."""
+    from farm.image.inside.content import _script, script_text
+
+    (tmp_path / "card.yaml").write_text(WITH_FAT)
+    board = read_board(tmp_path / "card.yaml", {})
+    script = _script(script_text("root=UUID=1", ["boot"]), {"platform": "linux/arm64", "epoch": 1, "name": "card"})
+    image = tmp_path / "card.img"
+    with open(image, "wb") as out:
+        out.truncate(16 * MIB)
+    target = ["-i", f"{image}@@{4 * MIB}"]
+    subprocess.run(["mformat", *target, "-T", "8192", "-h", "16", "-s", "32", "::"], check=True)
+    subprocess.run(["mmd", *target, "::/dtb", "::/dtb/vendor"], check=True)
+    files = {"vmlinuz": 6, "initrd.img": 8, "dtb/vendor/board.dtb": 7, "boot.scr": 11, "start4.elf": 5}
+    for name in files:
+        (tmp_path / "file").write_bytes(script if name == "boot.scr" else name.encode())
+        subprocess.run(["mcopy", *target, tmp_path / "file", f"::/{name}"], check=True)
+
+    def found() -> list[tuple[str, int]]:
+        with open(image, "rb") as file:
+            problems = check_boot_files(file.fileno(), board)
+            return [(problem.code, problem.place.line if problem.place else 0) for problem in problems]
+
+    assert found() == []
+    (tmp_path / "file").write_bytes(script[:-3] + b"xyz")
+    subprocess.run(["mcopy", "-o", *target, tmp_path / "file", "::/boot.scr"], check=True)
+    assert found() == [("bad-script", 11)]
+    lines = []
+    for name, line in files.items():
+        subprocess.run(["mdel", *target, f"::/{name}"], check=True)
+        lines.append(line)
+        assert ("missing-firmware" if name == "start4.elf" else "missing-file", line) in found()
+    assert sorted(at for _, at in found()) == sorted(lines)

@@ -64,6 +64,19 @@ def test_blocks_in_use_are_written_even_when_they_are_zero(image: Path, tmp_path
     assert any(item.start == 7 * MIB and item.end == 7 * MIB + 8192 for item in known.ranges)
 
 
+def test_the_map_of_an_image_of_terabytes(tmp_path: Path) -> None:
+    """It costs what is in the image, not what the image is large."""
+    path = tmp_path / "large.img"
+    with open(path, "w+b") as out:
+        out.truncate(8 << 40)
+        for at in (0, 1 << 40, (8 << 40) - 4096):
+            os.pwrite(out.fileno(), b"x" * 10, at)
+        used = [(4096, 5000), (0, 1), (2 << 40, 4096), (100, 0), ((2 << 40) + 4096, 1 << 30)]
+        assert bmap.mapped(out.fileno(), 8 << 40, used) == [
+            (0, 2), (1 << 28, 1 << 28), (2 << 28, (2 << 28) + (1 << 18)), ((8 << 28) - 1, (8 << 28) - 1)
+        ]  # fmt: skip
+
+
 def test_it_does_not_overwrite_without_being_told(image: Path, tmp_path: Path) -> None:
     (tmp_path / "target").write_bytes(b"precious")
     ran = farm(image, tmp_path / "target")

@@ -15,7 +15,7 @@ import click
 
 from farm.cli.image.session import boards_option, finish, open_boards, plan_of
 from farm.cli.session import session_options
-from farm.cli.show import print_json, print_problems
+from farm.cli.show import print_json, print_problems, printable
 from farm.runner.rootless import ensure_privileges
 
 if TYPE_CHECKING:
@@ -129,9 +129,9 @@ def _tell(trial: Trial) -> None:
     click.echo(f"{trial.board}: {mark}, {login}, {trial.seconds:.1f} s in all; {trial.ended}")
     click.echo(f"  {trial.way}")
     if trial.problem:
-        click.echo(f"  {trial.problem}")
+        click.echo(f"  {printable(trial.problem)}")
     for check in trial.checks:
-        said = " ".join(check.output.split())[:100]
+        said = printable(" ".join(check.output.split()))[:100]
         word = "FAILED" if check.problem else "skipped" if check.skipped else "ok"
-        click.echo(f"  {word:7}  {check.name}: {check.problem or said}")
+        click.echo(f"  {word:7}  {printable(check.name)}: {check.problem or said}")
     click.echo(f"  console: {trial.console}")

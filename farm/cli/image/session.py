@@ -45,7 +45,8 @@ def open_boards(names: Sequence[str], every: bool, options: dict[str, Any]) -> t
     files = [find_board(name, folders) for name in names]
     files += [path for path in board_files(folders).values() if every and path.absolute() not in files]
     if not files:
-        raise click.UsageError("name at least one BOARD, or use --all")
+        empty = f"there are no board files in {', '.join(map(str, folders))}"
+        raise click.UsageError(empty if every else "name at least one BOARD, or use --all")
     boards = read_boards(files, read_value_files(options.get("values", ())))
     trees = dict.fromkeys([*options.get("tree", ()), *(tree for board in boards for tree in board.trees)])
     return boards, Session.of({**options, "tree": tuple(trees)})

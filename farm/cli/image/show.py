@@ -8,7 +8,7 @@ from pathlib import Path
 import click
 
 from farm.cli.image.session import boards_option, folders_of, values_option
-from farm.cli.show import print_json, size, table
+from farm.cli.show import print_json, print_problems, size, table
 
 
 @click.command("list")
@@ -16,14 +16,16 @@ from farm.cli.show import print_json, size, table
 @click.option("--json", is_flag=True, help="Print plain data.")
 def list(folders: tuple[Path, ...], json: bool) -> None:
     """List the boards that there are files for."""
-    from farm.image.read import board_files, read_boards
+    from farm.image.read import board_files, try_boards
 
-    boards = read_boards([*board_files(folders_of(folders)).values()], {})
+    boards, problems = try_boards([*board_files(folders_of(folders)).values()], {})
     if json:
         print_json([board.to_json() for board in boards])
-        return
-    rows = [[b.name, b.platform, size(b.size), b.test.machine if b.test else "-", b.description] for b in boards]
-    click.echo(table(rows) if rows else "there are no board files")
+    elif boards or not problems:
+        rows = [[b.name, b.platform, size(b.size), b.test.machine if b.test else "-", b.description] for b in boards]
+        click.echo(table(rows) if rows else "there are no board files")
+    print_problems(problems)
+    raise SystemExit(1 if problems else 0)
 
 
 @click.command()

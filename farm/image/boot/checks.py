@@ -111,7 +111,7 @@ async def log_in(guest: Guest, board: Board, timeout: float) -> str:
 async def run_check(guest: Guest, check: Check, number: int, patience: float = _ANSWER) -> Checked:
     """Runs one command in the guest's shell, for ``patience`` seconds, and judges its status and output."""
     begun = guest.seconds
-    await guest.type(f"echo BEGIN''-{number}; ( {check.run} ) 2>&1; echo END''-{number} $?\n")
+    await guest.type(f"echo BEGIN''-{number}; ( {check.run}\n) 2>&1; echo END''-{number} $?\n")
     try:
         await guest.expect(rb"BEGIN-%d\r?\n" % number, _ANSWER)
         start = guest.position

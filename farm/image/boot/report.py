@@ -59,7 +59,9 @@ def console_text(trial: Trial) -> str:
 def _case(
     suite: ElementTree.Element, board: str, name: str, seconds: float, problem: str, output: str, skipped: str = ""
 ) -> None:
-    case = ElementTree.SubElement(suite, "testcase", classname=f"image.{board}", name=name, time=f"{seconds:.3f}")
+    case = ElementTree.SubElement(
+        suite, "testcase", classname=f"image.{board}", name=_clean(name), time=f"{seconds:.3f}"
+    )
     if problem:
         ElementTree.SubElement(case, "failure", message=_clean(problem)).text = _clean(output)
     elif skipped:

@@ -106,27 +106,31 @@ def _fat_clusters(table: bytes, count: int, short: bool) -> Iterator[int]:
 
 
 def mapped(image: int, size: int, used: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Blocks to write, as (first, last), both included: those used, and those that are not all zero."""
-    blocks = bytearray(-(-size // BLOCK))
+    """Blocks to write, as (first, last), both included: those used, and those that are not all zero.
+
+    Memory grows with the number of ranges, not with the image.
+    """
+    found: list[tuple[int, int]] = []
     for offset, length in used:
-        if length > 0:
-            first, last = offset // BLOCK, -(-min(offset + length, size) // BLOCK)
-            blocks[first:last] = b"\1" * (last - first)
+        _add(found, offset // BLOCK, -(-min(offset + length, size) // BLOCK))
     for at, data in parts(image, size):
-        first = at // BLOCK
-        for index in range(-(-len(data) // BLOCK)):
-            if not blocks[first + index] and data[index * BLOCK : (index + 1) * BLOCK].strip(b"\0"):
-                blocks[first + index] = 1
-    return list(_ranges(bytes(blocks)))
+        for begin in range(0, len(data), BLOCK):
+            if data[begin : begin + BLOCK].strip(b"\0"):
+                _add(found, (at + begin) // BLOCK, (at + begin) // BLOCK + 1)
+    joined: list[tuple[int, int]] = []
+    for first, end in sorted(found):
+        _add(joined, first, end)
+    return [(first, end - 1) for first, end in joined]
 
 
-def _ranges(blocks: bytes) -> Iterator[tuple[int, int]]:
-    at = blocks.find(1)
-    while at >= 0:
-        end = blocks.find(0, at)
-        end = len(blocks) if end < 0 else end
-        yield at, end - 1
-        at = blocks.find(1, end)
+def _add(ranges: list[tuple[int, int]], first: int, end: int) -> None:
+    """Adds a range of blocks, ``end`` not included; one that follows the last, or overlaps it, becomes part of it."""
+    if end <= first:
+        return
+    if ranges and ranges[-1][0] <= first <= ranges[-1][1]:
+        ranges[-1] = (ranges[-1][0], max(ranges[-1][1], end))
+    else:
+        ranges.append((first, end))
 
 
 def document(image: int, size: int, ranges: list[tuple[int, int]]) -> bytes:

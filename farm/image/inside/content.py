@@ -84,11 +84,9 @@ class Content:
     def _file(self, package: str, name: str, at: Names) -> bytes | None:
         if name in self.packages.names(package):
             return self.packages.read(package, name)
-        base = posixpath.basename(name)
-        near = [known for known in self.packages.names(package) if posixpath.basename(known) == base]
-        hint = (
-            f"there is {', '.join(near[:5])}" if near else f"the package has {len(self.packages.names(package))} files"
-        )
+        known, base = self.packages.names(package), posixpath.basename(name)
+        near = difflib.get_close_matches(name, [other for other in known if posixpath.basename(other) == base], 3, 0)
+        hint = f"did you mean {' or '.join(near)}?" if near else f"the package has {len(known)} files"
         self.findings.add("unknown-file", f"{package} has no file {name}", at, hint)
         return None
 
@@ -203,7 +201,7 @@ class Content:
             self._put("config.txt", "".join(f"{text}\n" for text in [*boot["config_txt"], *added]).encode())
             self._put("cmdline.txt", f"{line}\n".encode())
         if boot["boot_scr"] is not None:
-            self._put("boot.scr", _script("\n".join([*boot["boot_scr"], ""]).encode(), self.plan))
+            self._put("boot.scr", _script(script_text(line, boot["boot_scr"]), self.plan))
 
     def _extlinux(self, kernel: str, line: str) -> str:
         boot = self.plan["boot"]
@@ -276,6 +274,11 @@ def _serial(unique: str) -> str:
     """How a FAT's serial number is written."""
     digits = unique.replace("-", "")[:8].upper()
     return f"{digits[:4]}-{digits[4:]}"
+
+
+def script_text(command_line: str, lines: list[str]) -> bytes:
+    """A board's U-Boot script, which finds the kernel's command line in ``bootargs``; it has no ' in it."""
+    return "\n".join([f"setenv bootargs '{command_line}'", *lines, ""]).encode()
 
 
 def _script(text: bytes, plan: Plan) -> bytes:
