@@ -4,9 +4,12 @@
 from __future__ import annotations
 
 import contextlib
+import http.server
 import socketserver
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+
+Answer = Callable[[http.server.BaseHTTPRequestHandler], object]
 
 
 @contextlib.contextmanager
@@ -21,3 +24,26 @@ def served(server: socketserver.TCPServer) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def answering(answer: Answer, protocol: str = "HTTP/1.1") -> Iterator[str]:
+    """A quiet server on loopback whose GET and HEAD requests are answered by a function; gives its URL.
+
+    A client that goes away meanwhile is no fault.
+    """
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        protocol_version = protocol
+
+        def do_GET(self) -> None:
+            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
+                answer(self)
+
+        do_HEAD = do_GET
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    with served(http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)) as base:
+        yield base
