@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import contextlib
 import http.server
+import socket
 import socketserver
 import threading
 from collections.abc import Callable, Iterator
@@ -24,6 +25,18 @@ def served(server: socketserver.TCPServer) -> Iterator[str]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+@contextlib.contextmanager
+def kept_port() -> Iterator[int]:
+    """A port of loopback for a program that has to be told one: while the block lasts nobody else is given it.
+
+    It is bound, but nothing listens; a program that sets SO_REUSEADDR, as servers do, may listen there all the same.
+    """
+    with socket.socket() as kept:
+        kept.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        kept.bind(("127.0.0.1", 0))
+        yield kept.getsockname()[1]
 
 
 @contextlib.contextmanager
