@@ -1,9 +1,11 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """Kills ``farm build`` with SIGKILL at random moments, again and again, and checks that nothing is the worse for it.
 
-After each kill: no process, mount or container of that farm is left. A build is started again on the same store until
-it gets through; then the store verifies, its packages equal those of an undisturbed run, and no control group is left.
-Then the next store, until there were enough kills. Exit status 0 when all of that held.
+What is killed is the farm alone (half the time), all its processes at once, or one of its helpers, which it has to get
+over by itself. After each kill: no process, mount or container of that farm is left; now and then the store is verified
+then and there, and sometimes that is killed, too. A build is started again on the same store until it gets through;
+then the store verifies, its packages equal those of an undisturbed run, and no control group is left. Then the next
+store, until there were enough kills. Exit status 0 when all of that held.
 
     python benchmarks/kill_test.py [--kills 40] [--runner sandbox] [--seed 1] [--folder DIR]
 """
@@ -63,6 +65,8 @@ class Report:
 
     undisturbed: float = 0.0
     kills: int = 0
+    helpers: int = 0
+    verified: int = 0
     completed: int = 0
     rounds: int = 0
     slowest_end: float = 0.0
@@ -73,6 +77,8 @@ class Report:
         lines = [
             f"undisturbed run            {self.undisturbed:.2f} s",
             f"kills                      {self.kills} in {self.rounds} stores",
+            f"of a helper alone          {self.helpers}",
+            f"verified after a kill      {self.verified}",
             f"runs that got through      {self.completed}",
             f"all gone after at most     {self.slowest_end:.2f} s",
             f"left behind                {len(self.left)}",
@@ -159,8 +165,7 @@ def traces(place: Path) -> list[str]:
 def _process(folder: Path, place: Path) -> Iterator[str]:
     try:
         command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-        marked = f"{MARK}={place}".encode() in (folder / "environ").read_bytes().split(b"\0")
-        if marked or _mounts(folder.name, place):
+        if is_marked(folder, place) or _mounts(folder.name, place):
             yield f"process {folder.name} {command[:200]}"
     except OSError:
         return
@@ -197,24 +202,75 @@ def wait_until_gone(place: Place, report: Report) -> None:
     report.slowest_end = max(report.slowest_end, time.monotonic() - began)
 
 
-def kill_once(place: Place, store: Path, after: float, report: Report) -> bool:
-    """Starts a build and kills it ``after`` seconds. Whether it had got through before."""
+def kill_once(place: Place, store: Path, after: float, report: Report, luck: random.Random) -> bool:
+    """Starts a build and kills it, or some of it, ``after`` seconds. Whether it got through."""
     with open(place.folder / "output", "wb") as output:
         farm = subprocess.Popen(
             place.build(store), env=place.environment, stdout=output, stderr=output, start_new_session=True
         )
+        status: int | None
         try:
             status = farm.wait(after)
         except subprocess.TimeoutExpired:
-            os.kill(farm.pid, signal.SIGKILL)
-            farm.wait()
             report.kills += 1
+            status = kill_some(place, farm, report, luck)
             wait_until_gone(place, report)
-            return False
+            if status is None:
+                return False
     report.completed += 1
     if status:
         report.problems.append(f"a run ended with status {status}: {(place.folder / 'output').read_text()[-2000:]}")
     return True
+
+
+def kill_some(place: Place, farm: subprocess.Popen[bytes], report: Report, luck: random.Random) -> int | None:
+    """Kills the farm, or all of it, or one of its helpers. The farm's status when it has outlived that, else None."""
+    way = luck.choice(("farm", "farm", "all", "helper"))
+    helpers = [] if way == "farm" else marked(place, farm.pid)
+    if way == "helper" and helpers:
+        report.helpers += 1
+        kill(luck.choice(helpers))
+        return farm.wait(600)
+    for process in (farm.pid, *helpers):
+        kill(process)
+    farm.wait()
+    return None
+
+
+def kill(process: int) -> None:
+    """Kills a process that may be gone already."""
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process, signal.SIGKILL)
+
+
+def marked(place: Place, but: int) -> list[int]:
+    """Processes with the mark, but that one: helpers of the farm, not what a job runs."""
+    found = []
+    for folder in Path("/proc").iterdir():
+        with contextlib.suppress(OSError):
+            if folder.name.isdigit() and int(folder.name) != but and is_marked(folder, place.folder):
+                found.append(int(folder.name))
+    return found
+
+
+def is_marked(process: Path, folder: Path) -> bool:
+    """Whether a process (in /proc) has the mark of farms that work in ``folder``. Raises OSError."""
+    return f"{MARK}={folder}".encode() in (process / "environ").read_bytes().split(b"\0")
+
+
+def verify(place: Place, store: Path, report: Report, luck: random.Random) -> None:
+    """Verifies a store that a kill has left; half the time that is killed, too."""
+    command = place.command(store, "verify")
+    farm = subprocess.Popen(command, env=place.environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    with farm:
+        if luck.random() < 0.5:
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                farm.wait(luck.uniform(0.0, report.undisturbed))
+            farm.kill()
+        said = farm.communicate()[0].decode()
+    report.verified += 1
+    if farm.returncode not in (0, -signal.SIGKILL):
+        report.problems.append(f"{store.name}: after kill {report.kills} the store does not verify: {said}")
 
 
 def finish(place: Place, store: Path, expected: dict[str, str], report: Report) -> None:
@@ -224,11 +280,11 @@ def finish(place: Place, store: Path, expected: dict[str, str], report: Report) 
         report.problems.append(f"{store.name}: a run on a finished store ran something: {again.stdout[-500:]}")
     if digests(store) != expected:
         report.problems.append(f"{store.name}: packages differ: {digests(store)} instead of {expected}")
-    verify = subprocess.run(
+    sound = subprocess.run(
         place.command(store, "verify"), env=place.environment, capture_output=True, text=True, check=False
     )
-    if verify.returncode:
-        report.problems.append(f"{store.name}: the store does not verify: {verify.stdout}{verify.stderr}")
+    if sound.returncode:
+        report.problems.append(f"{store.name}: the store does not verify: {sound.stdout}{sound.stderr}")
     twice = made_twice(store)
     if twice:
         report.problems.append(f"{store.name}: made more than once: {twice}")
@@ -263,9 +319,10 @@ def kill_test(folder: Path, kills: int, runner: str, seed: int) -> Report:
     while report.kills < kills:
         report.rounds += 1
         store = folder / f"store{report.rounds}"
-        while report.kills < kills and not kill_once(place, store, luck.uniform(0.0, report.undisturbed), report):
-            pass
-        while not kill_once(place, store, 600, report):
+        while report.kills < kills and not kill_once(place, store, luck.uniform(0.0, report.undisturbed), report, luck):
+            if luck.random() < 0.25:
+                verify(place, store, report, luck)
+        while not kill_once(place, store, 600, report, luck):
             pass
         finish(place, store, expected, report)
     return report

@@ -13,10 +13,10 @@ import json
 import re
 import urllib.parse
 from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 
-from served import served
+from served import answering
 
 _PATH = re.compile(r"/repos/(?P<owner>[\w.-]+)/(?P<repo>[\w.-]+)/(?P<rest>.+)")
 
@@ -33,15 +33,24 @@ class Project:
 class ReleaseForge:
     """``asked`` has each path; ``faults`` maps a repository's name to a status, and how often it is given."""
 
-    def __init__(self, base: str) -> None:
-        self.base = base
+    def __init__(self) -> None:
+        self.base = ""
         self.projects: dict[str, Project] = {}
         self.token = ""
         self.asked: list[str] = []
         self.refused: list[str] = []
         self.faults: dict[str, list[tuple[int, dict[str, str]]]] = {}
         self.files: dict[str, bytes] = {}
-        self.next_host = base
+        self.next_host = ""
+
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        """Answers a request."""
+        status, headers, body = self.answer(request.path, request.headers)
+        request.send_response(status)
+        for key, value in {**headers, "Content-Length": str(len(body))}.items():
+            request.send_header(key, value)
+        request.end_headers()
+        request.wfile.write(body)
 
     def answer(self, path: str, headers: Any) -> tuple[int, dict[str, str], bytes]:
         """Status, headers and body for a GET."""
@@ -117,22 +126,7 @@ def _missing() -> tuple[int, dict[str, str], bytes]:
 def serving() -> Iterator[ReleaseForge]:
     """A forge on loopback for the time of a test."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            status, headers, body = forge.answer(self.path, self.headers)
-            self.send_response(status)
-            for key, value in {**headers, "Content-Length": str(len(body))}.items():
-                self.send_header(key, value)
-            self.end_headers()
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                self.wfile.write(body)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    forge = ReleaseForge(f"http://127.0.0.1:{server.server_port}")
-    with served(server):
+    forge = ReleaseForge()
+    with answering(forge.handle) as forge.base:
+        forge.next_host = forge.base
         yield forge

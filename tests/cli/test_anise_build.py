@@ -3,11 +3,11 @@
 
 from __future__ import annotations
 
+import functools
 import gzip
 import io
 import json
 import os
-import socket
 import subprocess
 import sys
 import tarfile
@@ -19,6 +19,7 @@ import pytest
 import yaml
 import zstandard
 from anise_build_command import AniseBuild
+from served import kept_port
 
 from farm.cli.anise_build.surroundings import open_session
 from farm.cli.pflag import GoCommand, spelled_out, switch, words
@@ -252,13 +253,9 @@ def test_the_sandbox_where_no_engine_answers(anise: AniseBuild) -> None:
 def test_serve_repo(anise: AniseBuild) -> None:
     assert anise("build", *TREE, "test/a").status == 0
     assert anise("create-repo", *TREE).status == 0
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
     command = [sys.executable, "-m", "farm", "anise-build", "serve-repo", "--dir", "build", "--address=127.0.0.1"]
-    with subprocess.Popen(
-        [*command, "--port", str(port)], cwd=anise.folder, env=anise.environ, stdout=subprocess.PIPE
-    ) as server:
+    called = functools.partial(subprocess.Popen, cwd=anise.folder, env=anise.environ, stdout=subprocess.PIPE)
+    with kept_port() as port, called([*command, "--port", str(port)]) as server:
         assert server.stdout
         assert str(port).encode() in server.stdout.readline()
         with urllib.request.urlopen(f"http://127.0.0.1:{port}/repository.yaml") as answer:

@@ -9,7 +9,6 @@ import hashlib
 import io
 import json
 import shutil
-import socket
 import subprocess
 import tarfile
 import time
@@ -20,6 +19,7 @@ from typing import Any
 import pytest
 import requests
 from client_wagons import entry, publish
+from served import kept_port
 
 from farm.client.config import ClientConfig, RepositoryConfig
 from farm.client.oci import MANIFESTS, bring_from_image
@@ -108,20 +108,19 @@ def registry(tmp_path: Path) -> Iterator[str]:
     program = shutil.which("docker-registry")
     if program is None:
         pytest.skip("no docker-registry on this host (package docker-registry)")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{probe.getsockname()[1]}"
-    (tmp_path / "config.yml").write_text(
-        f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
-        f"http: {{addr: {address}}}\n"
-    )
-    command = [program, "serve", tmp_path / "config.yml"]
-    with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
-        try:
-            _wait(f"http://{address}/v2/")
-            yield address
-        finally:
-            process.terminate()
+    with kept_port() as port:
+        address = f"127.0.0.1:{port}"
+        (tmp_path / "config.yml").write_text(
+            f"version: 0.1\nlog: {{level: error}}\nstorage: {{filesystem: {{rootdirectory: {tmp_path}/registry}}}}\n"
+            f"http: {{addr: {address}}}\n"
+        )
+        command = [program, "serve", tmp_path / "config.yml"]
+        with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
+            try:
+                _wait(f"http://{address}/v2/")
+                yield address
+            finally:
+                process.terminate()
 
 
 def _wait(url: str) -> None:

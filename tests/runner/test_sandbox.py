@@ -21,7 +21,7 @@ from job_bench import Bench
 from farm.plan.job import Job, Limits
 from farm.runner import cgroup, disk, registry
 from farm.runner.protocol import Runner
-from farm.runner.sandbox import privileges, runner
+from farm.runner.sandbox import privileges, probe, runner
 from farm.runner.sandbox.abi import abis
 from farm.runner.sandbox.runner import Sandbox, store_name
 from farm.runner.sandbox.shell import enter
@@ -351,6 +351,46 @@ def _converse(terminal: int, turns: list[tuple[bytes, bytes]]) -> bytes:
     except OSError:
         pass
     return seen
+
+
+_KILLED = """
+import os, signal, sys
+from farm.runner.sandbox import probe
+fork = os.fork
+def killed(*_):
+    os.kill(os.getpid(), signal.SIGKILL)
+def child_killed():
+    child = fork() or signal.pause()
+    os.kill(child, signal.SIGKILL)
+    return child
+if sys.argv[2] == "itself":
+    probe._try_proc = killed
+else:
+    os.fork = child_killed
+sys.exit(probe.try_out(sys.argv[1]))
+"""
+
+
+@pytest.mark.parametrize("times", [1, 5])
+def test_a_trial_that_is_killed_is_made_anew(monkeypatch: pytest.MonkeyPatch, sandbox: Bench, times: int) -> None:
+    """When its overlay is mounted, which its folder does not take twice; the trial itself, or its child."""
+    real, tried = probe.spawner_command, []
+
+    def command(*words: str) -> list[str]:
+        tried.append(words)
+        if len(tried) > times:
+            return real(*words)
+        who = "itself" if len(tried) % 2 else "child"
+        return [sys.executable, "-c", _KILLED, words[-1], who]
+
+    monkeypatch.setattr(probe, "spawner_command", command)
+    monkeypatch.chdir(_SOURCE)
+    if times == 1:
+        probe.probe()
+    else:
+        with pytest.raises(FarmError) as caught:
+            probe.probe()
+        assert (caught.value.code, "was killed" in str(caught.value)) == ("sandbox-unavailable", True)
 
 
 def test_filter_has_a_rule_for_each_call() -> None:

@@ -5,21 +5,24 @@ from __future__ import annotations
 
 import contextlib
 import threading
-from collections.abc import Callable, Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
 
-from served import served
-
-Answer = Callable[[BaseHTTPRequestHandler], None]
+from served import Answer, answering
 
 
 class FileServer:
     """``answers`` maps a path to what is done for each request of it; ``asked`` is the list of (path, Range)."""
 
-    def __init__(self, base: str) -> None:
-        self.base = base
+    def __init__(self) -> None:
+        self.base = ""
         self.answers: dict[str, Answer] = {}
         self.asked: list[tuple[str, str | None]] = []
+
+    def handle(self, request: BaseHTTPRequestHandler) -> None:
+        """Notes a request and answers it."""
+        self.asked.append((request.path, request.headers.get("Range")))
+        self.answers.get(request.path, status(404))(request)
 
     def put(self, path: str, answer: Answer) -> str:
         """The URL under which ``answer`` is now given."""
@@ -101,16 +104,6 @@ def stalled(begun: threading.Event, release: threading.Event) -> Answer:
 def serving() -> Iterator[FileServer]:
     """A server for the time of a test."""
 
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            files.asked.append((self.path, self.headers.get("Range")))
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                files.answers.get(self.path, status(404))(self)
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    files = FileServer(f"http://127.0.0.1:{server.server_port}")
-    with served(server):
+    files = FileServer()
+    with answering(files.handle, "HTTP/1.0") as files.base:
         yield files

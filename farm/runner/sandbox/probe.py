@@ -18,28 +18,33 @@ _HINTS = {
     "overlay": "Linux 5.11 or later with overlayfs is needed: modprobe overlay.",
     "proc": "A container that hides parts of /proc does not let a new one be mounted: run the farm outside it.",
 }
+_TRIES = 3
+_KILLED = 9
 
 
 def probe() -> None:
     """FarmError ``sandbox-unavailable`` with the first thing that does not work here."""
     if not abi.abis():
         raise _unavailable("namespaces", f"architecture {os.uname().machine} is not known")
-    with tempfile.TemporaryDirectory(prefix="farm-probe") as folder:
-        for name in ("0", UPPER, WORK, "root"):
-            (Path(folder) / name).mkdir()
-        code = _run(folder)
-    if code < 0:
-        raise error("sandbox-unavailable", f"the process that tries out the sandbox was killed by signal {-code}")
+    code = _tried()
+    if code not in range(len(_HINTS) + 1):
+        raise error("sandbox-unavailable", "the process that tries out the sandbox was killed, again and again")
     if code != 0:
-        step = list(_HINTS)[min(code, len(_HINTS)) - 1]
+        step = list(_HINTS)[code - 1]
         raise _unavailable(step, f"the kernel refuses what the sandbox needs ({step})")
 
 
-def _run(folder: str) -> int:
-    """The exit code of the trial; one that was killed from outside is tried again."""
-    for _ in range(3):
-        code = subprocess.run(spawner_command("probe", folder), check=False).returncode
-        if code >= 0:
+def _tried() -> int:
+    """The exit code of the trial. One that was killed from outside is made anew, in a folder of its own:
+
+    the kernel does not mount an overlay again that was ``volatile`` and ended without a word.
+    """
+    for _ in range(_TRIES):
+        with tempfile.TemporaryDirectory(prefix="farm-probe") as folder:
+            for name in ("0", UPPER, WORK, "root"):
+                (Path(folder) / name).mkdir()
+            code = subprocess.run(spawner_command("probe", folder), check=False).returncode
+        if code in range(len(_HINTS) + 1):
             break
     return code
 
@@ -49,7 +54,7 @@ def _unavailable(step: str, what: str) -> FarmError:
 
 
 def try_out(folder: str) -> int:
-    """Tries each step in this process, whose mounts end with it: 0, or the number of what failed."""
+    """Tries each step in this process, whose mounts end with it: 0, the number of what failed, or 9."""
     step = 1
     try:
         syscalls.unshare(init.NAMESPACES | syscalls.CLONE_NEWNET | syscalls.CLONE_NEWCGROUP)
@@ -73,4 +78,5 @@ def _try_proc(folder: str) -> int:
             code = 0
         finally:
             os._exit(code)
-    return os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    code = os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1])
+    return _KILLED if code < 0 else code

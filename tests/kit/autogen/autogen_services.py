@@ -12,11 +12,11 @@ import re
 import tarfile
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from typing import Any
 from urllib.parse import parse_qs, urlsplit
 
-from served import served
+from served import answering
 
 
 class Services:
@@ -26,12 +26,26 @@ class Services:
     unknown path is a 404 and is noted in ``strange``.
     """
 
-    def __init__(self, base: str) -> None:
-        self.base = base
+    def __init__(self) -> None:
+        self.base = ""
         self.files: dict[str, Any] = {}
         self.asked: list[tuple[str, str, dict[str, str]]] = []
         self.sent: list[str] = []
         self.strange: list[str] = []
+
+    def handle(self, handler: BaseHTTPRequestHandler) -> None:
+        """Notes a request and answers it; each has a connection of its own."""
+        self.asked.append((handler.command, handler.path, dict(handler.headers)))
+        request = Request(handler, self.sent)
+        content = self.files.get(handler.path, self.files.get(request.path))
+        handler.close_connection = True
+        if content is None:
+            self.strange.append(handler.path)
+            request.status(404)
+        elif callable(content):
+            content(request)
+        else:
+            request.send(content)
 
     def paths(self, beginning: str = "") -> list[str]:
         """Paths that were asked for, with their queries."""
@@ -104,31 +118,8 @@ Answer = Callable[[Request], None]
 def serving() -> Iterator[Services]:
     """The services, for the time of a test."""
 
-    class Handler(BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self) -> None:
-            services.asked.append((self.command, self.path, dict(self.headers)))
-            request = Request(self, services.sent)
-            content = services.files.get(self.path, services.files.get(request.path))
-            self.close_connection = True
-            with contextlib.suppress(BrokenPipeError, ConnectionResetError):
-                if content is None:
-                    services.strange.append(self.path)
-                    request.status(404)
-                elif callable(content):
-                    content(request)
-                else:
-                    request.send(content)
-
-        do_HEAD = do_GET
-
-        def log_message(self, *_: object) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    services = Services(f"http://127.0.0.1:{server.server_port}")
-    with served(server):
+    services = Services()
+    with answering(services.handle) as services.base:
         yield services
 
 

@@ -20,6 +20,7 @@ import yaml
 from autogen_services import Services, serving
 from kit_command import World
 from kit_tree import Tree, digests, ebuild
+from served import kept_port
 
 KEY, SECRET = "key-id", "secret-key"
 
@@ -146,21 +147,25 @@ def test_a_package_whose_manifest_is_half_written(mirror: Mirror) -> None:
 # S3.
 
 
-def free_port() -> int:
-    with socket.socket() as listening:
-        listening.bind(("127.0.0.1", 0))
-        port: int = listening.getsockname()[1]
-        return port
-
-
 @contextlib.contextmanager
 def s3_server(folder: Path) -> Iterator[str]:
     """rclone's S3 server on a folder; each folder in it is a bucket."""
     program = shutil.which("rclone") or str(Path(sys.executable).parent / "rclone")
-    port = free_port()
-    where = ["--addr", f"127.0.0.1:{port}", "--config", "", "--cache-dir", f"{folder}.cache"]
-    command = [program, "serve", "s3", "--auth-key", f"{KEY},{SECRET}", *where, str(folder)]
-    with subprocess.Popen(command, stderr=subprocess.DEVNULL) as process:
+    command = [
+        program,
+        "serve",
+        "s3",
+        "--auth-key",
+        f"{KEY},{SECRET}",
+        "--config",
+        "",
+        "--cache-dir",
+        f"{folder}.cache",
+    ]
+    with (
+        kept_port() as port,
+        subprocess.Popen([*command, "--addr", f"127.0.0.1:{port}", folder], stderr=subprocess.DEVNULL) as process,
+    ):
         try:
             for _ in range(400):
                 with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", port), 1):
