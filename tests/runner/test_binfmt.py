@@ -131,6 +131,11 @@ printf '%s' "$(cat line)" >/proc/sys/fs/binfmt_misc/register
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-3
 sed 's/qemu-aarch64:/zzz:/' line >/proc/sys/fs/binfmt_misc/register
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-4 || echo $? >status-4
+cp /usr/bin/qemu-aarch64-static gone
+sed "s|/usr/bin/qemu-aarch64-static|$PWD/gone|; s/qemu-aarch64:/yyy:/; s/:OC$/:OCF/" line >/proc/sys/fs/binfmt_misc/register
+rm gone
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-5 || echo $? >status-5
+echo -1 >/proc/sys/fs/binfmt_misc/yyy
 {sys.executable} -m farm.runner.binfmt {ARM}
 ./shell
 {sys.executable} -m farm.runner.binfmt {ARM}
@@ -162,9 +167,10 @@ def test_doctor_finds_and_the_setup_mends(tmp_path: Path) -> None:
     if "mount:" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no binfmt_misc of its own in a user namespace: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3, 4)]
-    assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok", "missing"]
+    told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3, 4, 5)]
+    assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok", "missing", "ok"]
     assert "zzz has flags OC, without F" in told[3]["detail"]  # the kernel takes the latest that fits
+    assert "/gone (flags OCF)" in told[4]["detail"]  # the kernel has it open, as with emulators out of a container
     assert "no emulator is registered" in told[0]["detail"] and "without F" in told[1]["detail"]
     assert all("ci/host-setup --arm" in finding["mend"] for finding in told[:2])
     assert "flags OCF" in told[2]["detail"]
