@@ -132,7 +132,8 @@ printf '%s' "$(cat line)" >/proc/sys/fs/binfmt_misc/register
 sed 's/qemu-aarch64:/zzz:/' line >/proc/sys/fs/binfmt_misc/register
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-4 || echo $? >status-4
 cp /usr/bin/qemu-aarch64-static gone
-sed "s|/usr/bin/qemu-aarch64-static|$PWD/gone|; s/qemu-aarch64:/yyy:/; s/:OC$/:OCF/" line >/proc/sys/fs/binfmt_misc/register
+sed "s|/usr/bin/qemu-aarch64-static|$PWD/gone|; s/qemu-aarch64:/yyy:/; s/:OC$/:OCF/" line >line-5
+cat line-5 >/proc/sys/fs/binfmt_misc/register
 rm gone
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-5 || echo $? >status-5
 echo -1 >/proc/sys/fs/binfmt_misc/yyy
