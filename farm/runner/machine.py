@@ -51,18 +51,24 @@ _LAST_WORDS = (
 
 
 def check_root(job: Job, lowers: Sequence[Path]) -> None:
-    """FarmError when commands could not run in the root of these layers, lowest first.
+    """FarmError when the job has commands that could not run in the root of these layers: as `check_machine`."""
+    if job.commands:
+        check_machine(job.platform, lowers)
 
-    ``wrong-machine``: its shell is of another machine than the job. Else, transient, what keeps this host from running
-    programs of the job's platform, as `farm.runner.binfmt.obstacle` has it. A root without a shell is the runner's.
+
+def check_machine(platform: str, lowers: Sequence[Path]) -> None:
+    """FarmError when programs could not run in the root of these layers, lowest first.
+
+    ``wrong-machine``: its shell is of another machine than ``platform``. Else, transient, what keeps this host from
+    running programs of that, as `farm.runner.binfmt.obstacle` has it. A root without a shell is the runner's.
     """
-    header = _shell(lowers) if job.commands else b""
+    header = _shell(lowers)
     if not is_program(header):
         return
     found = of_elf(header)
-    if job.platform in MACHINES and (found is None or not runs_programs_of(job.platform, found)):
-        raise _wrong_machine(job.platform, found)
-    if problem := binfmt.obstacle(job.platform):
+    if platform in MACHINES and (found is None or not runs_programs_of(platform, found)):
+        raise _wrong_machine(platform, found)
+    if problem := binfmt.obstacle(platform):
         raise error(problem.code, problem.message, hint=problem.hint, transient=True)
 
 

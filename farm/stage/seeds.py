@@ -52,7 +52,8 @@ def seed_node(stage: Stage) -> Node | None:
         case WagonSeed(wagons, packages, subsets, key, finalizers):
             listed = {"packages": packages, "subsets": subsets, "key": key, "finalizers": finalizers}
             settings = (("epoch", str(stage.epoch)), ("wanted", json.dumps(listed, sort_keys=True)))
-            return Node(name, Work(WAGONS, settings=settings, local=(("wagons", json.dumps(wagons)),)))
+            local = (("wagons", json.dumps(wagons)), ("platform", stage.platform))
+            return Node(name, Work(WAGONS, settings=settings, local=local))
         case StageSeed() | EmptySeed():
             return None
 

@@ -14,6 +14,7 @@ from farm.plan.job import EPOCH, Job
 from farm.runner import binfmt
 from farm.runner.machine import emulator_fault, shell_platform
 from farm.runner.protocol import Failure
+from farm.runner.sandbox.shell import enter
 from farm.spec.platform import host_platform
 from farm.spec.problem import FarmError
 
@@ -61,6 +62,13 @@ def test_a_root_of_the_wrong_machine_is_refused(bench: Bench, platform: str) -> 
     problem = caught.value.problems[0]
     assert problem.code == "wrong-machine" and not caught.value.transient
     assert platform in problem.message and f"--platform {platform}" in problem.hint
+
+
+def test_nobody_enters_a_root_of_the_wrong_machine(sandbox: Bench, tmp_path: Path) -> None:
+    root = layer(sandbox, machine_programs.shell("linux/arm64"))
+    with pytest.raises(FarmError) as caught:
+        enter(Job((root,)), sandbox.store, tmp_path)
+    assert caught.value.code == "wrong-machine"
 
 
 def test_the_hosts_root_is_wrong_for_another_platform(bench: Bench) -> None:
