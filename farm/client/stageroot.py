@@ -55,7 +55,7 @@ class WagonRoot:
                 if progress.phase in ("output", "recover"):
                     print(progress.subject, progress.text, file=out, flush=True)
 
-            result = fill(root, wanted, report, cancel)
+            result, _ = fill(root, wanted, report, cancel)
             if result.failures:
                 raise error("finalizer-failed", "; ".join(problem.message for problem in result.failures))
             layer = store.commit_layer(root, (), epoch=int(work.setting("epoch")))

@@ -280,6 +280,10 @@ def test_a_new_root_becomes_one_of_the_wagons_platform(farm: Farm, wagon: Path, 
     assert call(farm, *words, str(tmp_path / "new")).status == 0
     refused = call(farm, *words, "--platform", HOST, str(tmp_path / "other"))
     assert refused.status == 1 and "[foreign-package]" in refused.err
+    assert call(farm, *words, f"oci:{tmp_path / 'layout'}").status == 0
+    blobs = [path.read_bytes() for path in (tmp_path / "layout/blobs/sha256").iterdir()]
+    (config,) = (json.loads(blob) for blob in blobs if blob.startswith(b"{") and b'"rootfs"' in blob)
+    assert (config["os"], config["architecture"]) == ("linux", "arm64")
     misspelt = call(farm, *words, "--platform", "linux/aarch64", str(tmp_path / "other"))
     assert misspelt.status == 1 and "[bad-platform]" in misspelt.err
     assert not (tmp_path / "other").exists()
