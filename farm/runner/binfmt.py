@@ -185,7 +185,7 @@ def mend(platform: str, folder: Path = FOLDER) -> str | None:
         raise FarmError(problem)
     program = _emulator(platform)
     if not (folder / "register").exists():
-        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(folder)], check=True)
+        _mount(folder)
     (folder / "status").write_text("1")
     for entry in entries(folder):
         if entry.takes(_magic(platform)) or entry.name == entry_name(platform):
@@ -195,6 +195,14 @@ def mend(platform: str, folder: Path = FOLDER) -> str | None:
     if problem := check(platform, folder):
         raise FarmError(problem)
     return f"registered {program} for {platform} with flags {NEEDED}"
+
+
+def _mount(folder: Path) -> None:
+    """Where binfmt_misc is a module of the kernel, the folder is there with the module only."""
+    if not folder.exists():
+        with contextlib.suppress(OSError):
+            subprocess.run(["modprobe", "binfmt_misc"], check=False)
+    subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(folder)], check=True)
 
 
 def _check_entry(platform: str, entry: Entry, folder: Path) -> Problem | None:

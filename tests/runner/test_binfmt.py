@@ -15,6 +15,7 @@ import pytest
 
 from farm.runner import binfmt
 from farm.spec.platform import HEADER, MACHINES, host_platform, of_elf, runs_programs_of
+from farm.spec.problem import FarmError
 
 ARM = "linux/arm64"
 ENTRY = """enabled
@@ -113,6 +114,27 @@ def test_the_smallest_program_runs_on_its_machine(platform: str, tmp_path: Path)
 def test_what_nothing_is_known_of_cannot_be_set_up(capsys: pytest.CaptureFixture[str]) -> None:
     assert binfmt.main(["linux/vax"]) == 1
     assert "nothing is known of linux/vax" in capsys.readouterr().err
+
+
+def test_a_kernel_with_modules_is_given_the_module_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the module there is no folder to mount on. Stand-ins note how they are called."""
+    if host_platform() == "linux/s390x":
+        pytest.skip("the platform here is to be another")
+    folder, calls = tmp_path / "binfmt_misc", tmp_path / "calls"
+    for name, done in (("modprobe", f"mkdir {folder}"), ("mount", f"touch {folder}/status {folder}/register")):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\n{done}\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(binfmt, "_emulator", lambda _platform: "/usr/bin/qemu")
+    with pytest.raises(FarmError):  # a plain folder registers nothing
+        binfmt.mend("linux/s390x", folder)
+    assert calls.read_text().splitlines() == [
+        "modprobe binfmt_misc",
+        f"mount -t binfmt_misc binfmt_misc {folder}",
+    ]
+    assert "qemu-s390x" in (folder / "register").read_text()
 
 
 def test_the_host_runs_its_own() -> None:
