@@ -14,12 +14,12 @@ import dataclasses
 import functools
 import os
 import shutil
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from farm.runner.program import beginning, smallest_program
 from farm.spec.platform import MACHINES, host_platform
 from farm.spec.problem import FarmError, Problem
 
@@ -31,18 +31,6 @@ PLATFORMS = ("linux/arm64", "linux/arm/v7")
 
 _MASK = bytes.fromhex("ffffffffffffff00fffffffffffffffffeffffff")
 _ALIVE = 10.0
-_EXIT = {  # exit(0), in machine code: put the call's number and 0 into registers, then the call
-    "linux/amd64": bytes.fromhex("31ff" "b83c000000" "0f05"),
-    "linux/386": bytes.fromhex("31db" "b801000000" "cd80"),
-    "linux/arm64": bytes.fromhex("000080d2" "a80b80d2" "010000d4"),
-    "linux/arm/v7": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
-    "linux/arm/v6": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
-    "linux/ppc64le": bytes.fromhex("01000038" "00006038" "02000044"),
-    "linux/riscv64": bytes.fromhex("13050000" "9308d005" "73000000"),
-    "linux/s390x": bytes.fromhex("a7290000" "0a01"),
-}  # fmt: skip
-_FLAGS = {"linux/arm/v6": 0x5000200, "linux/arm/v7": 0x5000400, "linux/ppc64le": 2}
-"""``e_flags`` of programs: ARM's system interface and its floats, the second system interface of 64-bit POWER."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,25 +71,6 @@ def entries(folder: Path = FOLDER) -> list[Entry]:
     return found
 
 
-def smallest_program(platform: str) -> bytes | None:
-    """A program for ``platform`` that ends with status 0, as a file; None: no machine code for it is known."""
-    code = _EXIT.get(platform)
-    if code is None:
-        return None
-    machine = MACHINES[platform]
-    order, wide = machine.order, machine.bits == 64
-    head, entry = (64 + 56, 0x400000) if wide else (52 + 32, 0x10000)
-    size, flags = head + len(code), _FLAGS.get(platform, 0)
-    start = _magic(platform) + struct.pack(f"{order}I", 1)
-    if wide:
-        start += struct.pack(f"{order}QQQIHHHHHH", entry + head, 64, 0, flags, 64, 56, 1, 0, 0, 0)
-        segment = struct.pack(f"{order}IIQQQQQQ", 1, 5, 0, entry, entry, size, size, 0x10000)
-    else:
-        start += struct.pack(f"{order}IIIIHHHHHH", entry + head, 52, 0, flags, 52, 32, 1, 0, 0, 0)
-        segment = struct.pack(f"{order}IIIIIIII", 1, 0, entry, entry, size, size, 5, 0x10000)
-    return start + segment + code
-
-
 @functools.cache
 def runs(platform: str) -> bool:
     """Whether the smallest program for ``platform`` runs here, by whatever means."""
@@ -120,7 +89,7 @@ def runs(platform: str) -> bool:
 
 def handler(platform: str, known: Sequence[Entry] | None = None) -> Entry | None:
     """The enabled entry that programs of ``platform`` are given to, else one that is not enabled, else None."""
-    program = smallest_program(platform) or _magic(platform)
+    program = smallest_program(platform) or beginning(platform)
     fitting = [entry for entry in (entries() if known is None else known) if entry.takes(program)]
     return next((entry for entry in fitting if entry.enabled), fitting[0] if fitting else None)
 
@@ -163,7 +132,7 @@ def registration(platform: str, program: str) -> str:
     """The line that registers ``program`` for ``platform``."""
     magic, mask = (
         "".join(f"\\x{byte:02x}" for byte in part)
-        for part in (_masked(_magic(platform), _mask(platform)), _mask(platform))
+        for part in (_masked(beginning(platform), _mask(platform)), _mask(platform))
     )
     return f":{entry_name(platform)}:M::{magic}:{mask}:{program}:{NEEDED}"
 
@@ -188,7 +157,7 @@ def mend(platform: str, folder: Path = FOLDER) -> str | None:
         _mount(folder)
     (folder / "status").write_text("1")
     for entry in entries(folder):
-        if entry.takes(_magic(platform)) or entry.name == entry_name(platform):
+        if entry.takes(beginning(platform)) or entry.name == entry_name(platform):
             (folder / entry.name).write_text("-1")
     (folder / "register").write_text(registration(platform, program))
     runs.cache_clear()
@@ -240,14 +209,6 @@ def _emulator(platform: str) -> str:
         hint = "apt-get install qemu-user-static"
         raise FarmError(Problem("no-emulator", f"{name} is not installed", hint=hint))
     return found
-
-
-def _magic(platform: str) -> bytes:
-    """The beginning of an executable of ``platform``: identity, type and machine."""
-    machine = MACHINES[platform]
-    order = 1 if machine.order == "<" else 2
-    identity = b"\x7fELF" + bytes([machine.bits // 32, order, 1]) + bytes(9)
-    return identity + struct.pack(f"{machine.order}HH", 2, machine.number)
 
 
 def _mask(platform: str) -> bytes:

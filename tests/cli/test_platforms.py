@@ -20,6 +20,7 @@ import zstandard
 from farm_command import Farm, Ran
 
 from farm.runner import binfmt
+from farm.runner.program import smallest_program
 from farm.spec.platform import host_platform
 
 ARM, HOST = "linux/arm64", "linux/amd64"
@@ -133,7 +134,7 @@ def test_an_emulators_crash_is_no_mystery(farm: Farm) -> None:
 
 def test_a_platform_without_an_emulator_is_refused_before_anything_runs(farm: Farm) -> None:
     strange = "linux/riscv64"
-    program = binfmt.smallest_program(strange)
+    program = smallest_program(strange)
     if program is None or binfmt.check(strange) is None:
         pytest.skip("this host has an emulator for riscv64")
     seed(farm, "strange", program)

@@ -14,6 +14,7 @@ import machine_programs
 import pytest
 
 from farm.runner import binfmt
+from farm.runner.program import smallest_program
 from farm.spec.platform import HEADER, MACHINES, host_platform, of_elf, runs_programs_of
 from farm.spec.problem import FarmError
 
@@ -83,14 +84,14 @@ def test_what_is_registered_takes_programs_of_that_machine_only(platform: str) -
     fields = [bytes.fromhex(text.replace("\\x", "")) for text in (magic, mask)]
     made = binfmt.Entry(name, True, program, flags, *fields)
     for other, machine in MACHINES.items():
-        smallest = binfmt.smallest_program(other)
+        smallest = smallest_program(other)
         if smallest:
             assert made.takes(smallest) == (machine.number == MACHINES[platform].number)
 
 
 def test_elf_headers_tell_the_platform() -> None:
     for platform in MACHINES:
-        smallest = binfmt.smallest_program(platform)
+        smallest = smallest_program(platform)
         if smallest:
             assert of_elf(smallest[:HEADER]) == platform
     assert of_elf(Path(sys.executable).resolve().read_bytes()[:HEADER]) == host_platform()
@@ -104,7 +105,7 @@ def test_the_smallest_program_runs_on_its_machine(platform: str, tmp_path: Path)
     emulator = shutil.which(f"qemu-{MACHINES[platform].qemu}-static")
     if emulator is None:
         pytest.skip("its emulator is not installed (package qemu-user-static)")
-    program = binfmt.smallest_program(platform)
+    program = smallest_program(platform)
     assert program is not None
     (tmp_path / "program").write_bytes(program)
     (tmp_path / "program").chmod(0o755)
