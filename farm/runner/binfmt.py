@@ -106,14 +106,16 @@ def native_platforms() -> tuple[str, ...]:
 def check(platform: str, folder: Path = FOLDER) -> Problem | None:
     """What is wrong with how roots of ``platform`` run here, with how to mend it; None: nothing is.
 
-    An error when they do not run, a warning when what few builds need is missing (flag ``C``).
+    An error when they do not run, a warning when what few builds need is missing (flag ``C``), or nothing can be seen.
     """
     if platform == host_platform() or platform in native_platforms():
         return None
     if platform not in MACHINES:
         return Problem("unknown-platform", f"nothing is known of {platform}", hint=f"known: {', '.join(MACHINES)}")
     if not (folder / "status").exists():
-        return _wrong(platform, "no-binfmt", f"binfmt_misc is not mounted at {folder}")
+        # In a container the kernel may know the host's emulators all the same.
+        told = _working if folder == FOLDER and runs(platform) else _wrong
+        return told(platform, "no-binfmt", f"binfmt_misc is not mounted at {folder}")
     if _first_line(folder / "status") != "enabled":
         return _wrong(platform, "binfmt-off", "binfmt_misc is switched off", f"echo 1 > {folder}/status")
     entry = handler(platform, entries(folder))
@@ -152,9 +154,11 @@ def mend(platform: str, folder: Path = FOLDER) -> str | None:
         return None
     if platform not in MACHINES:
         raise FarmError(problem)
-    program = _emulator(platform)
     if not (folder / "register").exists():
         _mount(folder)
+        if check(platform, folder) is None:
+            return f"mounted binfmt_misc, where {platform} is registered"
+    program = _emulator(platform)
     (folder / "status").write_text("1")
     for entry in entries(folder):
         if entry.takes(beginning(platform)) or entry.name == entry_name(platform):
@@ -191,8 +195,7 @@ def _check_entry(platform: str, entry: Entry, folder: Path) -> Problem | None:
         return _wrong(platform, "no-emulator", f"{entry.name} names {entry.interpreter}, which is not there")
     if "C" not in entry.flags:
         message = f"{entry.name} has flags {entry.flags}, without C: set-id programs of a root get no rights"
-        told = dataclasses.replace(_wrong(platform, "binfmt-flags", message), severity="warning")
-        return dataclasses.replace(told, message=f"programs of {platform} run here, but {message}")
+        return _working(platform, "binfmt-flags", message)
     return None
 
 
@@ -200,6 +203,12 @@ def _wrong(platform: str, code: str, message: str, hint: str = "") -> Problem:
     program = f"qemu-{MACHINES[platform].qemu}-static"
     by_hand = f"run {MEND} as root" if platform in PLATFORMS else f"register {program} with flags {NEEDED}"
     return Problem(code, f"programs of {platform} cannot run here: {message}", hint=hint or by_hand)
+
+
+def _working(platform: str, code: str, message: str) -> Problem:
+    """A warning: something is wrong, but programs run."""
+    told = f"programs of {platform} run here, but {message}"
+    return dataclasses.replace(_wrong(platform, code, message), severity="warning", message=told)
 
 
 def _emulator(platform: str) -> str:

@@ -146,6 +146,7 @@ def test_the_host_runs_its_own() -> None:
 
 _WORK = f"""
 set -e
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-0 || echo $? >status-0
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-1 || echo $? >status-1
 printf '%s' "$(cat line)" >/proc/sys/fs/binfmt_misc/register
@@ -191,6 +192,8 @@ def test_doctor_finds_and_the_setup_mends(tmp_path: Path) -> None:
     if "mount:" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no binfmt_misc of its own in a user namespace: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
+    unseen = _platform(tmp_path / "doctor-0")["detail"]
+    assert ("run here, but binfmt_misc is not mounted" in unseen) == binfmt.runs(ARM), unseen
     told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3, 4, 5)]
     assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok", "missing", "ok"]
     assert "zzz has flags OC, without F" in told[3]["detail"]  # the kernel takes the latest that fits
