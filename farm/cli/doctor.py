@@ -40,7 +40,7 @@ class Finding:
 def doctor(platforms: tuple[str, ...], **options: object) -> None:
     """Check this host and say how to mend each finding.
 
-    The exit status is 1 when the default runner cannot work, or roots of a --platform cannot run.
+    The exit status is 1 when the default runner cannot work, or something is wrong with how roots of a --platform run.
     """
     with contextlib.suppress(FarmError):  # _user() tells why
         ensure_privileges(sys.argv)

@@ -80,7 +80,7 @@ REASONS = {
     "timeout": "took longer than its limit (resources: {timeout: …})",
     "silent": "wrote nothing for longer than its limit (resources: {silent-timeout: …})",
     "cancelled": "was cancelled",
-    "no-shell": "there is no /bin/sh in its root",
+    "no-shell": "there is no /bin/sh in its root that can be run",
     "no-workdir": "its working directory is gone",
     "bad-root": "its root has a file where /dev, /etc, /proc or /sys has to be a folder",
     "too-long": "a command is longer than the 128 KiB that the kernel takes",

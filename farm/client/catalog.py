@@ -26,11 +26,13 @@ class Catalog:
     """``candidates``: what may be installed, of repositories earlier in priority first; ``masked``: what may not.
 
     ``foreign``: what cannot be installed, as it is for another platform than the root's, with that platform.
+    ``platform`` is the root's; empty: nobody told.
     """
 
     candidates: tuple[Candidate, ...] = ()
     masked: Mapping[PackageId, str] = dataclasses.field(default_factory=dict)
     foreign: Mapping[PackageId, str] = dataclasses.field(default_factory=dict)
+    platform: str = ""
 
     @classmethod
     def of(cls, wagons: Iterable[Opened], masks: Masks, platform: str = "") -> Catalog:
@@ -53,7 +55,8 @@ class Catalog:
                 else:
                     found.append(Candidate(package, repository, entry))
         there = {one.id for one in found}
-        return cls(tuple(found), masked, {one: made_for for one, made_for in foreign.items() if one not in there})
+        foreign = {one: made_for for one, made_for in foreign.items() if one not in there}
+        return cls(tuple(found), masked, foreign, platform)
 
     @property
     def foreign_names(self) -> dict[str, str]:

@@ -7,7 +7,6 @@ import dataclasses
 import hashlib
 import json
 import os
-import platform
 import tempfile
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -21,8 +20,6 @@ from farm.store.funnel import Funnel
 from farm.store.ociimage import LAYOUT, REF_NAME, image_documents, image_index
 from farm.store.tarwriter import write_tar
 from farm.store.union import Union
-
-_MACHINES = {"x86_64": "amd64", "aarch64": "arm64", "i686": "386", "riscv64": "riscv64", "ppc64le": "ppc64le"}
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -45,16 +42,15 @@ def write_archive(root: Path, path: Path, compression: Compression, since: float
     return written
 
 
-def write_layout(root: Path, name: str, since: float) -> None:
-    """Adds the image ``FOLDER[:TAG]`` to an OCI layout, which is made when it is not there."""
+def write_layout(root: Path, name: str, since: float, platform: str) -> None:
+    """Adds the image ``FOLDER[:TAG]``, for a platform, to an OCI layout, which is made when it is not there."""
     folder, tag = _reference(name)
     place = Path(folder).absolute()
     blobs = place / "blobs" / "sha256"
     blobs.mkdir(parents=True, exist_ok=True)
     layer = write_archive(root, blobs / "layer", "gzip", since)
     (blobs / "layer").replace(blobs / layer.digest)
-    machine = platform.machine()
-    documents = image_documents(layer.digest, layer.size, layer.content, f"linux/{_MACHINES.get(machine, machine)}")
+    documents = image_documents(layer.digest, layer.size, layer.content, platform)
     for digest, text in documents["blobs"].items():
         (blobs / digest).write_text(text)
     _replace(place / "oci-layout", LAYOUT)

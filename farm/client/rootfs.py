@@ -25,6 +25,8 @@ from farm.client.repositories import open_catalog, purge, sync
 from farm.client.solve import plan_install
 from farm.client.transaction.apply import Options, Result, apply
 from farm.client.transaction.lock import transaction_lock
+from farm.runner.machine import shell_platform
+from farm.spec.platform import host_platform
 from farm.spec.problem import error
 from farm.store.compress import Compression
 from farm.store.removal import remove_tree
@@ -67,9 +69,11 @@ def create_rootfs(
     if match := _IMAGE.fullmatch(target):
         with _scratch(Path(tempfile.gettempdir())) as root:
             begun = _clock(root)
-            result = fill(root, wanted, report, cancel)
-            write = write_docker if match[1] == "docker" else write_layout
-            write(root, match[2], begun)
+            result, platform = fill(root, wanted, report, cancel)
+            if match[1] == "docker":
+                write_docker(root, match[2], begun)
+            else:
+                write_layout(root, match[2], begun, platform)
         return result
     path = Path(target).absolute()
     compression = next((kind for end, kind in _COMPRESSION.items() if path.name.endswith(end)), None)
@@ -77,22 +81,23 @@ def create_rootfs(
         return _folder(path, wanted, report, cancel)
     with _scratch(_parent(path)) as root:
         begun = _clock(root)
-        result = fill(root, wanted, report, cancel)
+        result, _ = fill(root, wanted, report, cancel)
         write_archive(root, path, compression, begun)
     return result
 
 
-def fill(root: Path, wanted: Wanted, report: Report, cancel: threading.Event | None) -> Result:
-    """Installs into the empty folder ``root``, as one transaction."""
+def fill(root: Path, wanted: Wanted, report: Report, cancel: threading.Event | None) -> tuple[Result, str]:
+    """Installs into the empty folder ``root``, as one transaction. Its platform: as packages or its shell tell."""
     config = configuration(root, wanted)
     for repository in config.enabled_repositories:
         sync(config, repository, cancel=cancel)
     options = Options(finalizers=wanted.finalizers, durable=False)
     with Database(config.database_file) as database:
-        change = plan_install(open_catalog(config), database, wanted.packages)
+        catalog = open_catalog(config)
+        change = plan_install(catalog, database, wanted.packages)
         result = apply(change, config, database, options=options, report=report, cancel=cancel)
     _forget(config, wanted)
-    return result
+    return result, catalog.platform or shell_platform([root]) or host_platform()
 
 
 def configuration(root: Path, wanted: Wanted) -> ClientConfig:
@@ -137,7 +142,7 @@ def _folder(path: Path, wanted: Wanted, report: Report, cancel: threading.Event 
     if path.is_symlink() or (path.exists() and (not path.is_dir() or any(path.iterdir()))):
         raise error("not-empty", f"{path} is no empty folder", hint="name a new folder, or FILE.tar.zst")
     with _scratch(_parent(path)) as root:
-        result = fill(root, wanted, report, cancel)
+        result, _ = fill(root, wanted, report, cancel)
         root.chmod(0o755)
         root.replace(path)
         root.mkdir()

@@ -32,7 +32,10 @@ class WagonRoot:
         return dataclasses.replace(work, settings=(*work.settings, ("states", " ".join(states))))
 
     def make(self, work: Work, store: Store, log: Path, cancel: threading.Event) -> Result:
-        """FarmError: those of syncing, solving and installing; ``finalizer-failed``."""
+        """FarmError: those of syncing, solving and installing; ``finalizer-failed``.
+
+        The platform only says what is refused: it is no part of the key.
+        """
         from farm.client.rootfs import Wanted, fill
 
         asked = json.loads(work.setting("wanted"))
@@ -42,6 +45,7 @@ class WagonRoot:
             asked["subsets"],
             finalizers=asked["finalizers"],
             key=asked["key"],
+            platform=work.setting("platform"),
         )
         with store.scratch("root") as folder, open(log, "a", encoding="utf-8", errors="replace") as out:
             root = folder / "root"
@@ -51,7 +55,7 @@ class WagonRoot:
                 if progress.phase in ("output", "recover"):
                     print(progress.subject, progress.text, file=out, flush=True)
 
-            result = fill(root, wanted, report, cancel)
+            result, _ = fill(root, wanted, report, cancel)
             if result.failures:
                 raise error("finalizer-failed", "; ".join(problem.message for problem in result.failures))
             layer = store.commit_layer(root, (), epoch=int(work.setting("epoch")))

@@ -33,7 +33,7 @@ class Images:
         target = self.names.get(image, image)
         if target in self.seeds:
             seed = self.seeds[target]
-            return dataclasses.replace(seed, platform=platform, packages=_packages(seed.packages, platform))
+            return dataclasses.replace(seed, platform=platform, packages=packages_for(platform, seed.packages))
         if target == "scratch":
             return Seed("scratch", platform=platform)
         if target.startswith("docker://"):
@@ -50,19 +50,19 @@ class Images:
         raise error("unknown-image", f"image {image!r} is no seed", place=place, hint=hint)
 
 
-def _packages(written: tuple[str, ...], platform: str) -> tuple[str, ...]:
+def packages_for(platform: str, written: tuple[str, ...]) -> tuple[str, ...]:
     """Names of Debian packages for a platform: ``gcc-aarch64-linux-gnu [amd64]`` is for amd64 only, ``[!arm64]`` not.
 
     Source of the form: Debian Policy, 7.1, architecture restrictions.
     """
     machine = MACHINES.get(platform)
+    own = {"any", "linux-any", *([machine.debian, f"any-{machine.debian}"] if machine else ())}
     chosen = []
     for text in written:
         name, bracket, restriction = text.partition("[")
         words = restriction.rstrip("] ").split()
-        own = machine.debian if machine else ""
-        excluded = [word[1:] for word in words if word.startswith("!")]
-        if not bracket or (own not in excluded if excluded else own in words):
+        excluded = {word[1:] for word in words if word.startswith("!")}
+        if not bracket or (not own & excluded if excluded else own & {*words}):
             chosen.append(name.strip())
     return tuple(chosen)
 

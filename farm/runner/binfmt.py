@@ -14,12 +14,12 @@ import dataclasses
 import functools
 import os
 import shutil
-import struct
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
+from farm.runner.program import beginning, smallest_program
 from farm.spec.platform import MACHINES, host_platform
 from farm.spec.problem import FarmError, Problem
 
@@ -31,18 +31,6 @@ PLATFORMS = ("linux/arm64", "linux/arm/v7")
 
 _MASK = bytes.fromhex("ffffffffffffff00fffffffffffffffffeffffff")
 _ALIVE = 10.0
-_EXIT = {  # exit(0), in machine code: put the call's number and 0 into registers, then the call
-    "linux/amd64": bytes.fromhex("31ff" "b83c000000" "0f05"),
-    "linux/386": bytes.fromhex("31db" "b801000000" "cd80"),
-    "linux/arm64": bytes.fromhex("000080d2" "a80b80d2" "010000d4"),
-    "linux/arm/v7": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
-    "linux/arm/v6": bytes.fromhex("0000a0e3" "0170a0e3" "000000ef"),
-    "linux/ppc64le": bytes.fromhex("01000038" "00006038" "02000044"),
-    "linux/riscv64": bytes.fromhex("13050000" "9308d005" "73000000"),
-    "linux/s390x": bytes.fromhex("a7290000" "0a01"),
-}  # fmt: skip
-_FLAGS = {"linux/arm/v6": 0x5000200, "linux/arm/v7": 0x5000400, "linux/ppc64le": 2}
-"""``e_flags`` of programs: ARM's system interface and its floats, the second system interface of 64-bit POWER."""
 
 
 @dataclasses.dataclass(frozen=True, slots=True)
@@ -83,25 +71,6 @@ def entries(folder: Path = FOLDER) -> list[Entry]:
     return found
 
 
-def smallest_program(platform: str) -> bytes | None:
-    """A program for ``platform`` that ends with status 0, as a file; None: no machine code for it is known."""
-    code = _EXIT.get(platform)
-    if code is None:
-        return None
-    machine = MACHINES[platform]
-    order, wide = machine.order, machine.bits == 64
-    head, entry = (64 + 56, 0x400000) if wide else (52 + 32, 0x10000)
-    size, flags = head + len(code), _FLAGS.get(platform, 0)
-    start = _magic(platform) + struct.pack(f"{order}I", 1)
-    if wide:
-        start += struct.pack(f"{order}QQQIHHHHHH", entry + head, 64, 0, flags, 64, 56, 1, 0, 0, 0)
-        segment = struct.pack(f"{order}IIQQQQQQ", 1, 5, 0, entry, entry, size, size, 0x10000)
-    else:
-        start += struct.pack(f"{order}IIIIHHHHHH", entry + head, 52, 0, flags, 52, 32, 1, 0, 0, 0)
-        segment = struct.pack(f"{order}IIIIIIII", 1, 0, entry, entry, size, size, 5, 0x10000)
-    return start + segment + code
-
-
 @functools.cache
 def runs(platform: str) -> bool:
     """Whether the smallest program for ``platform`` runs here, by whatever means."""
@@ -120,7 +89,7 @@ def runs(platform: str) -> bool:
 
 def handler(platform: str, known: Sequence[Entry] | None = None) -> Entry | None:
     """The enabled entry that programs of ``platform`` are given to, else one that is not enabled, else None."""
-    program = smallest_program(platform) or _magic(platform)
+    program = smallest_program(platform) or beginning(platform)
     fitting = [entry for entry in (entries() if known is None else known) if entry.takes(program)]
     return next((entry for entry in fitting if entry.enabled), fitting[0] if fitting else None)
 
@@ -137,14 +106,16 @@ def native_platforms() -> tuple[str, ...]:
 def check(platform: str, folder: Path = FOLDER) -> Problem | None:
     """What is wrong with how roots of ``platform`` run here, with how to mend it; None: nothing is.
 
-    An error when they do not run, a warning when what few builds need is missing (flag ``C``).
+    An error when they do not run, a warning when what few builds need is missing (flag ``C``), or nothing can be seen.
     """
     if platform == host_platform() or platform in native_platforms():
         return None
     if platform not in MACHINES:
         return Problem("unknown-platform", f"nothing is known of {platform}", hint=f"known: {', '.join(MACHINES)}")
     if not (folder / "status").exists():
-        return _wrong(platform, "no-binfmt", f"binfmt_misc is not mounted at {folder}")
+        # In a container the kernel may know the host's emulators all the same.
+        told = _working if folder == FOLDER and runs(platform) else _wrong
+        return told(platform, "no-binfmt", f"binfmt_misc is not mounted at {folder}")
     if _first_line(folder / "status") != "enabled":
         return _wrong(platform, "binfmt-off", "binfmt_misc is switched off", f"echo 1 > {folder}/status")
     entry = handler(platform, entries(folder))
@@ -163,7 +134,7 @@ def registration(platform: str, program: str) -> str:
     """The line that registers ``program`` for ``platform``."""
     magic, mask = (
         "".join(f"\\x{byte:02x}" for byte in part)
-        for part in (_masked(_magic(platform), _mask(platform)), _mask(platform))
+        for part in (_masked(beginning(platform), _mask(platform)), _mask(platform))
     )
     return f":{entry_name(platform)}:M::{magic}:{mask}:{program}:{NEEDED}"
 
@@ -183,18 +154,28 @@ def mend(platform: str, folder: Path = FOLDER) -> str | None:
         return None
     if platform not in MACHINES:
         raise FarmError(problem)
-    program = _emulator(platform)
     if not (folder / "register").exists():
-        subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(folder)], check=True)
+        _mount(folder)
+        if check(platform, folder) is None:
+            return f"mounted binfmt_misc, where {platform} is registered"
+    program = _emulator(platform)
     (folder / "status").write_text("1")
     for entry in entries(folder):
-        if entry.takes(_magic(platform)) or entry.name == entry_name(platform):
+        if entry.takes(beginning(platform)) or entry.name == entry_name(platform):
             (folder / entry.name).write_text("-1")
     (folder / "register").write_text(registration(platform, program))
     runs.cache_clear()
     if problem := check(platform, folder):
         raise FarmError(problem)
     return f"registered {program} for {platform} with flags {NEEDED}"
+
+
+def _mount(folder: Path) -> None:
+    """Where binfmt_misc is a module of the kernel, the folder is there with the module only."""
+    if not folder.exists():
+        with contextlib.suppress(OSError):
+            subprocess.run(["modprobe", "binfmt_misc"], check=False)
+    subprocess.run(["mount", "-t", "binfmt_misc", "binfmt_misc", str(folder)], check=True)
 
 
 def _check_entry(platform: str, entry: Entry, folder: Path) -> Problem | None:
@@ -205,14 +186,16 @@ def _check_entry(platform: str, entry: Entry, folder: Path) -> Problem | None:
             f"{entry.name} has flags {entry.flags or 'none'}, without F: in a root there is no {entry.interpreter}"
         )
         return _wrong(platform, "binfmt-flags", message)
-    if not Path(entry.interpreter).exists():
-        return _wrong(platform, "no-emulator", f"{entry.name} names {entry.interpreter}, which is not there")
-    if folder == FOLDER and not runs(platform):
+    there = Path(entry.interpreter).exists()
+    # The kernel has it open: its file may be gone, as is that of an emulator out of a container.
+    works = runs(platform) if folder == FOLDER else there
+    if not works and there:
         return _wrong(platform, "emulator-fails", f"{entry.interpreter} does not run the smallest of programs")
+    if not works:
+        return _wrong(platform, "no-emulator", f"{entry.name} names {entry.interpreter}, which is not there")
     if "C" not in entry.flags:
         message = f"{entry.name} has flags {entry.flags}, without C: set-id programs of a root get no rights"
-        told = dataclasses.replace(_wrong(platform, "binfmt-flags", message), severity="warning")
-        return dataclasses.replace(told, message=f"programs of {platform} run here, but {message}")
+        return _working(platform, "binfmt-flags", message)
     return None
 
 
@@ -222,6 +205,12 @@ def _wrong(platform: str, code: str, message: str, hint: str = "") -> Problem:
     return Problem(code, f"programs of {platform} cannot run here: {message}", hint=hint or by_hand)
 
 
+def _working(platform: str, code: str, message: str) -> Problem:
+    """A warning: something is wrong, but programs run."""
+    told = f"programs of {platform} run here, but {message}"
+    return dataclasses.replace(_wrong(platform, code, message), severity="warning", message=told)
+
+
 def _emulator(platform: str) -> str:
     name = f"qemu-{MACHINES[platform].qemu}-static"
     found = shutil.which(name, path="/usr/local/bin:/usr/bin:/bin")
@@ -229,14 +218,6 @@ def _emulator(platform: str) -> str:
         hint = "apt-get install qemu-user-static"
         raise FarmError(Problem("no-emulator", f"{name} is not installed", hint=hint))
     return found
-
-
-def _magic(platform: str) -> bytes:
-    """The beginning of an executable of ``platform``: identity, type and machine."""
-    machine = MACHINES[platform]
-    order = 1 if machine.order == "<" else 2
-    identity = b"\x7fELF" + bytes([machine.bits // 32, order, 1]) + bytes(9)
-    return identity + struct.pack(f"{machine.order}HH", 2, machine.number)
 
 
 def _mask(platform: str) -> bytes:

@@ -40,6 +40,7 @@ _LAST_WORDS = (
     re.compile(r"qemu-[a-z0-9_]+(?:-static)?: [^\n]*(?:[Aa]ssertion|Unable to reserve|guest_base)[^\n]*"),
     re.compile(r"ERROR:[^\n]*(?:tcg|translate|linux-user)[^\n]*: (?:assertion failed|code should not be)[^\n]*"),
     re.compile(r"terminated with signal (?:4|11) \[[^\]\n]*\]"),
+    re.compile(r"killed by signal \((?:Segmentation fault|Illegal instruction)\)"),
     # As shells, make and gcc tell of it: alone on its line, or behind who it was. Programs talk of such faults, too.
     re.compile(
         r"^(?:[^\n]*(?:[:\]]|[ \t]\d+)[ \t]+)?"
@@ -51,18 +52,24 @@ _LAST_WORDS = (
 
 
 def check_root(job: Job, lowers: Sequence[Path]) -> None:
-    """FarmError when commands could not run in the root of these layers, lowest first.
+    """FarmError when the job has commands that could not run in the root of these layers: as `check_machine`."""
+    if job.commands:
+        check_machine(job.platform, lowers)
 
-    ``wrong-machine``: its shell is of another machine than the job. Else, transient, what keeps this host from running
-    programs of the job's platform, as `farm.runner.binfmt.obstacle` has it. A root without a shell is the runner's.
+
+def check_machine(platform: str, lowers: Sequence[Path]) -> None:
+    """FarmError when programs could not run in the root of these layers, lowest first.
+
+    ``wrong-machine``: its shell is of another machine than ``platform``. Else, transient, what keeps this host from
+    running programs of that, as `farm.runner.binfmt.obstacle` has it. A root without a shell is the runner's.
     """
-    header = _shell(lowers) if job.commands else b""
+    header = _shell(lowers)
     if not is_program(header):
         return
     found = of_elf(header)
-    if job.platform in MACHINES and (found is None or not runs_programs_of(job.platform, found)):
-        raise _wrong_machine(job.platform, found)
-    if problem := binfmt.obstacle(job.platform):
+    if platform in MACHINES and (found is None or not runs_programs_of(platform, found)):
+        raise _wrong_machine(platform, found)
+    if problem := binfmt.obstacle(platform):
         raise error(problem.code, problem.message, hint=problem.hint, transient=True)
 
 
@@ -105,16 +112,16 @@ def _beginning(union: Union, path: bytes) -> bytes:
         return file.read(_LOOKED_AT)
 
 
-def is_emulated(job: Job) -> bool:
-    """Whether the job's programs need an emulator here."""
-    return job.platform != host_platform() and job.platform not in binfmt.native_platforms()
+def is_emulated(platform: str) -> bool:
+    """Whether programs of a platform need an emulator here."""
+    return platform != host_platform() and platform not in binfmt.native_platforms()
 
 
 def emulator_fault(job: Job, failure: Failure | None, log: Path) -> str | None:
     """What the emulator said before the job failed, with what to do; None: it said nothing of itself."""
-    if failure is None or not is_emulated(job):
+    if failure is None or not is_emulated(job.platform):
         return None
-    words = _last_words(log)
+    words = last_words(log)
     words = words or _SIGNALS.get(failure.exit_code or 0)
     if words is None:
         return None
@@ -127,7 +134,8 @@ def emulator_fault(job: Job, failure: Failure | None, log: Path) -> str | None:
     )
 
 
-def _last_words(log: Path) -> str | None:
+def last_words(log: Path) -> str | None:
+    """What an emulator, or a program that told of another's crash, said at the end of a log."""
     with open(log, "rb") as file:
         file.seek(max(0, os.fstat(file.fileno()).st_size - _TAIL))
         text = file.read().decode(errors="replace")

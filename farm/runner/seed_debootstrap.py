@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from farm.plan.job import EPOCH, Seed
 from farm.runner import binfmt
+from farm.runner.machine import is_emulated, last_words
 from farm.spec.platform import MACHINES
 from farm.spec.problem import FarmError, error
 from farm.store import apt
@@ -59,7 +60,7 @@ def debootstrap(seed: Seed, store: Store, log: Path, cancel: threading.Event) ->
         if cancel.is_set():
             raise error("cancelled", "the making of the seed was cancelled")
         if process.returncode or layer is None:
-            raise _failure(process.returncode, log, start)
+            raise _failure(process.returncode, log, start, emulated=is_emulated(seed.platform))
         return layer
 
 
@@ -130,7 +131,7 @@ def _command(seed: Seed) -> list[str]:
         f"--customize-hook=rm -f {paths}",
     ]
     # The same check with arch-test, a package more, which only looks for a registered emulator.
-    options += ["--skip=check/qemu"] if seed.platform not in binfmt.native_platforms() else []
+    options += ["--skip=check/qemu"] if is_emulated(seed.platform) else []
     options += [f"--include={','.join(seed.packages)}"] if seed.packages else []
     return ["setpriv", "--pdeathsig", "KILL", *alone, "mmdebstrap", *options, seed.suite, "-", "-"]
 
@@ -169,11 +170,15 @@ def _check_tools() -> None:
         raise error("seed-tool-missing", f"a seed cannot be made without {names}", hint=hint)
 
 
-def _failure(status: int, log: Path, start: int) -> FarmError:
+def _failure(status: int, log: Path, start: int, *, emulated: bool) -> FarmError:
     with open(log, "rb") as file:
         file.seek(start)
         said = file.read().decode(errors="replace").splitlines()
     reasons = [line for line in said if line.startswith(("E:", "Err:"))] or said[-5:]
     message = "\n  ".join([f"mmdebstrap ended with status {status}:", *reasons[-8:]])
     passing = any(mark in line for line in reasons for mark in _PASSING)
-    return error("seed-failed", message, hint="look at the seed's log", transient=passing)
+    hint = "look at the seed's log"
+    if emulated and (words := last_words(log)):
+        passing = True
+        hint += f"; this may be the emulator's fault ({words}): a root tarball as the seed needs none"
+    return error("seed-failed", message, hint=hint, transient=passing)

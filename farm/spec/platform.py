@@ -24,7 +24,7 @@ class Machine:
     """One machine: bits of its words, ``e_machine`` of its programs, its byte order as `struct` has it.
 
     ``triple`` is Debian's multiarch tuple, which its cross compilers' names begin with; ``debian`` the name of the
-    architecture; ``qemu`` how QEMU calls it.
+    architecture; ``qemu`` how QEMU calls it, ``uname`` the kernel.
     """
 
     bits: int
@@ -33,17 +33,18 @@ class Machine:
     triple: str
     debian: str
     qemu: str
+    uname: str
 
 
 MACHINES: dict[str, Machine] = {
-    "linux/amd64": Machine(64, 62, "<", "x86_64-linux-gnu", "amd64", "x86_64"),
-    "linux/386": Machine(32, 3, "<", "i386-linux-gnu", "i386", "i386"),
-    "linux/arm64": Machine(64, 183, "<", "aarch64-linux-gnu", "arm64", "aarch64"),
-    "linux/arm/v7": Machine(32, _EM_ARM, "<", "arm-linux-gnueabihf", "armhf", "arm"),
-    "linux/arm/v6": Machine(32, _EM_ARM, "<", "arm-linux-gnueabi", "armel", "arm"),
-    "linux/ppc64le": Machine(64, 21, "<", "powerpc64le-linux-gnu", "ppc64el", "ppc64le"),
-    "linux/riscv64": Machine(64, 243, "<", "riscv64-linux-gnu", "riscv64", "riscv64"),
-    "linux/s390x": Machine(64, 22, ">", "s390x-linux-gnu", "s390x", "s390x"),
+    "linux/amd64": Machine(64, 62, "<", "x86_64-linux-gnu", "amd64", "x86_64", "x86_64"),
+    "linux/386": Machine(32, 3, "<", "i386-linux-gnu", "i386", "i386", "i686"),
+    "linux/arm64": Machine(64, 183, "<", "aarch64-linux-gnu", "arm64", "aarch64", "aarch64"),
+    "linux/arm/v7": Machine(32, _EM_ARM, "<", "arm-linux-gnueabihf", "armhf", "arm", "armv7l"),
+    "linux/arm/v6": Machine(32, _EM_ARM, "<", "arm-linux-gnueabi", "armel", "arm", "armv6l"),
+    "linux/ppc64le": Machine(64, 21, "<", "powerpc64le-linux-gnu", "ppc64el", "ppc64le", "ppc64le"),
+    "linux/riscv64": Machine(64, 243, "<", "riscv64-linux-gnu", "riscv64", "riscv64", "riscv64"),
+    "linux/s390x": Machine(64, 22, ">", "s390x-linux-gnu", "s390x", "s390x", "s390x"),
 }
 """What is known of each platform."""
 
@@ -55,13 +56,13 @@ _AS_WELL = {
     "linux/arm/v7": ("linux/arm/v6",),
     "linux/arm/v6": ("linux/arm/v7",),  # what a 32-bit ARM's program needs is not told by its header
 }
-_UNAME = {"x86_64": "amd64", "aarch64": "arm64", "armv7l": "arm/v7", "armv6l": "arm/v6", "i686": "386"}
 
 
 def host_platform() -> str:
     """This host's platform."""
     machine = os.uname().machine
-    return f"linux/{_UNAME.get(machine, machine)}"
+    known = (name for name, one in MACHINES.items() if one.uname == machine)
+    return next(known, f"linux/{machine}")
 
 
 def short(platform: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from farm.plan.job import Made, Work
 from farm.plan.node import Node
 from farm.plan.recipe import NodeSet
+from farm.spec.platform import MACHINES
 from farm.stage.model import Format, Output, Stage
 from farm.store.compress import Compression
 
@@ -27,21 +28,11 @@ COMPRESSION: Mapping[Format, Compression] = {
 LEVELS: Mapping[Format, int] = {"tar": 0, "tar.gz": 6, "tar.xz": 6, "tar.zst": 9, "oci": 6, "lxd": 6}
 """What an output is compressed with where it does not say. Weighed in docs/stages.md."""
 
-ARCHITECTURES: Mapping[str, str] = {
-    "linux/amd64": "x86_64",
-    "linux/arm64": "aarch64",
-    "linux/arm/v7": "armv7l",
-    "linux/arm/v6": "armv6l",
-    "linux/386": "i686",
-    "linux/riscv64": "riscv64",
-    "linux/ppc64le": "ppc64le",
-}
-"""The kernel's names (``uname -m``), which LXD takes."""
-
 
 def machine(platform: str) -> str:
-    """What ``uname -m`` says on a platform."""
-    return ARCHITECTURES.get(platform, platform.split("/")[1])
+    """What ``uname -m`` says on a platform, which LXD takes."""
+    known = MACHINES.get(platform)
+    return known.uname if known else platform.split("/")[1]
 
 
 def output_nodes(stage: Stage, output: Output, root: tuple[Made, ...], nodes: NodeSet) -> dict[str, str]:

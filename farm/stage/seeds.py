@@ -11,7 +11,7 @@ import threading
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from farm.plan.images import seed_node_id
+from farm.plan.images import packages_for, seed_node_id
 from farm.plan.job import Seed as SeedAction
 from farm.plan.job import Work
 from farm.plan.node import Node, Result
@@ -42,6 +42,7 @@ def seed_node(stage: Stage) -> Node | None:
             where = (("url", url), ("signature", signature or f"{url}.minisig"))
             return Node(name, Work(SIGNED, settings=settings, local=where))
         case DebootstrapSeed(suite, variant, packages, components, date):
+            packages = packages_for(stage.platform, packages)
             action = SeedAction("debootstrap", suite, variant, packages, components, date, platform=stage.platform)
             return Node(seed_node_id(action), action)
         case DockerSeed(image):
@@ -52,7 +53,8 @@ def seed_node(stage: Stage) -> Node | None:
         case WagonSeed(wagons, packages, subsets, key, finalizers):
             listed = {"packages": packages, "subsets": subsets, "key": key, "finalizers": finalizers}
             settings = (("epoch", str(stage.epoch)), ("wanted", json.dumps(listed, sort_keys=True)))
-            return Node(name, Work(WAGONS, settings=settings, local=(("wagons", json.dumps(wagons)),)))
+            local = (("wagons", json.dumps(wagons)), ("platform", stage.platform))
+            return Node(name, Work(WAGONS, settings=settings, local=local))
         case StageSeed() | EmptySeed():
             return None
 

@@ -20,6 +20,7 @@ import zstandard
 from farm_command import Farm, Ran
 
 from farm.runner import binfmt
+from farm.runner.program import smallest_program
 from farm.spec.platform import host_platform
 
 ARM, HOST = "linux/arm64", "linux/amd64"
@@ -133,7 +134,7 @@ def test_an_emulators_crash_is_no_mystery(farm: Farm) -> None:
 
 def test_a_platform_without_an_emulator_is_refused_before_anything_runs(farm: Farm) -> None:
     strange = "linux/riscv64"
-    program = binfmt.smallest_program(strange)
+    program = smallest_program(strange)
     if program is None or binfmt.check(strange) is None:
         pytest.skip("this host has an emulator for riscv64")
     seed(farm, "strange", program)
@@ -280,6 +281,10 @@ def test_a_new_root_becomes_one_of_the_wagons_platform(farm: Farm, wagon: Path, 
     assert call(farm, *words, str(tmp_path / "new")).status == 0
     refused = call(farm, *words, "--platform", HOST, str(tmp_path / "other"))
     assert refused.status == 1 and "[foreign-package]" in refused.err
+    assert call(farm, *words, f"oci:{tmp_path / 'layout'}").status == 0
+    blobs = [path.read_bytes() for path in (tmp_path / "layout/blobs/sha256").iterdir()]
+    (config,) = (json.loads(blob) for blob in blobs if blob.startswith(b"{") and b'"rootfs"' in blob)
+    assert (config["os"], config["architecture"]) == ("linux", "arm64")
     misspelt = call(farm, *words, "--platform", "linux/aarch64", str(tmp_path / "other"))
     assert misspelt.status == 1 and "[bad-platform]" in misspelt.err
     assert not (tmp_path / "other").exists()

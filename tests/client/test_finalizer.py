@@ -19,6 +19,7 @@ from farm.client.transaction.journal import TransactionFolder
 from farm.client.transaction.recover import recover
 from farm.client.transaction.step import Script
 from farm.runner import binfmt
+from farm.runner.program import smallest_program
 from farm.spec.problem import FarmError
 
 pytestmark = pytest.mark.skipif(os.geteuid() != 0, reason="namespaces are tested as root")
@@ -128,7 +129,7 @@ def test_in_the_hosts_root(bench: Bench, tmp_path: Path) -> None:
 
 def test_in_a_root_whose_programs_do_not_run_here(bench: Bench) -> None:
     strange = "linux/riscv64"
-    program = binfmt.smallest_program(strange)
+    program = smallest_program(strange)
     if program is None or binfmt.check(strange) is None:
         pytest.skip("this host has an emulator for riscv64")
     (bench.root / "bin/sh").unlink()

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from farm.plan.images import Images
+from farm.plan.images import Images, packages_for
 from farm.plan.job import Job, Made, Seed
 from farm.plan.make import Options, make_plan
 from farm.plan.node import Plan, key_document
@@ -125,6 +125,12 @@ def test_the_target_is_part_of_the_key() -> None:
 )
 def test_packages_of_seeds_may_be_for_one_architecture(platform: str, expected: tuple[str, ...]) -> None:
     assert SEEDS.seed("debian", platform).packages == expected
+
+
+def test_restrictions_may_be_wildcards() -> None:
+    written = ("a [any]", "b [linux-any]", "c [any-arm64]", "d [!any]", "e[arm64]", "f [ armhf  arm64 ]")
+    assert packages_for(ARM, written) == ("a", "b", "c", "e", "f")
+    assert packages_for("linux/amd64", written) == ("a", "b")
 
 
 def test_sources_may_be_for_one_platform() -> None:

@@ -14,7 +14,9 @@ import machine_programs
 import pytest
 
 from farm.runner import binfmt
+from farm.runner.program import smallest_program
 from farm.spec.platform import HEADER, MACHINES, host_platform, of_elf, runs_programs_of
+from farm.spec.problem import FarmError
 
 ARM = "linux/arm64"
 ENTRY = """enabled
@@ -82,14 +84,14 @@ def test_what_is_registered_takes_programs_of_that_machine_only(platform: str) -
     fields = [bytes.fromhex(text.replace("\\x", "")) for text in (magic, mask)]
     made = binfmt.Entry(name, True, program, flags, *fields)
     for other, machine in MACHINES.items():
-        smallest = binfmt.smallest_program(other)
+        smallest = smallest_program(other)
         if smallest:
             assert made.takes(smallest) == (machine.number == MACHINES[platform].number)
 
 
 def test_elf_headers_tell_the_platform() -> None:
     for platform in MACHINES:
-        smallest = binfmt.smallest_program(platform)
+        smallest = smallest_program(platform)
         if smallest:
             assert of_elf(smallest[:HEADER]) == platform
     assert of_elf(Path(sys.executable).resolve().read_bytes()[:HEADER]) == host_platform()
@@ -103,7 +105,7 @@ def test_the_smallest_program_runs_on_its_machine(platform: str, tmp_path: Path)
     emulator = shutil.which(f"qemu-{MACHINES[platform].qemu}-static")
     if emulator is None:
         pytest.skip("its emulator is not installed (package qemu-user-static)")
-    program = binfmt.smallest_program(platform)
+    program = smallest_program(platform)
     assert program is not None
     (tmp_path / "program").write_bytes(program)
     (tmp_path / "program").chmod(0o755)
@@ -115,6 +117,27 @@ def test_what_nothing_is_known_of_cannot_be_set_up(capsys: pytest.CaptureFixture
     assert "nothing is known of linux/vax" in capsys.readouterr().err
 
 
+def test_a_kernel_with_modules_is_given_the_module_first(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Without the module there is no folder to mount on. Stand-ins note how they are called."""
+    if host_platform() == "linux/s390x":
+        pytest.skip("the platform here is to be another")
+    folder, calls = tmp_path / "binfmt_misc", tmp_path / "calls"
+    for name, done in (("modprobe", f"mkdir {folder}"), ("mount", f"touch {folder}/status {folder}/register")):
+        path = tmp_path / "bin" / name
+        path.parent.mkdir(exist_ok=True)
+        path.write_text(f'#!/bin/sh\necho "{name} $*" >>{calls}\n{done}\n')
+        path.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{tmp_path / 'bin'}:{os.environ['PATH']}")
+    monkeypatch.setattr(binfmt, "_emulator", lambda _platform: "/usr/bin/qemu")
+    with pytest.raises(FarmError):  # a plain folder registers nothing
+        binfmt.mend("linux/s390x", folder)
+    assert calls.read_text().splitlines() == [
+        "modprobe binfmt_misc",
+        f"mount -t binfmt_misc binfmt_misc {folder}",
+    ]
+    assert "qemu-s390x" in (folder / "register").read_text()
+
+
 def test_the_host_runs_its_own() -> None:
     assert binfmt.runs(host_platform())
     assert binfmt.native_platforms()[0] == host_platform()
@@ -123,6 +146,7 @@ def test_the_host_runs_its_own() -> None:
 
 _WORK = f"""
 set -e
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-0 || echo $? >status-0
 mount -t binfmt_misc binfmt_misc /proc/sys/fs/binfmt_misc
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-1 || echo $? >status-1
 printf '%s' "$(cat line)" >/proc/sys/fs/binfmt_misc/register
@@ -131,6 +155,12 @@ printf '%s' "$(cat line)" >/proc/sys/fs/binfmt_misc/register
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-3
 sed 's/qemu-aarch64:/zzz:/' line >/proc/sys/fs/binfmt_misc/register
 {sys.executable} -m farm doctor --json --platform {ARM} >doctor-4 || echo $? >status-4
+cp /usr/bin/qemu-aarch64-static gone
+sed "s|/usr/bin/qemu-aarch64-static|$PWD/gone|; s/qemu-aarch64:/yyy:/; s/:OC$/:OCF/" line >line-5
+cat line-5 >/proc/sys/fs/binfmt_misc/register
+rm gone
+{sys.executable} -m farm doctor --json --platform {ARM} >doctor-5 || echo $? >status-5
+echo -1 >/proc/sys/fs/binfmt_misc/yyy
 {sys.executable} -m farm.runner.binfmt {ARM}
 ./shell
 {sys.executable} -m farm.runner.binfmt {ARM}
@@ -162,9 +192,12 @@ def test_doctor_finds_and_the_setup_mends(tmp_path: Path) -> None:
     if "mount:" in done.stderr or "unshare" in done.stderr:
         pytest.skip(f"no binfmt_misc of its own in a user namespace: {done.stderr.strip()}")
     assert done.returncode == 0, done.stderr
-    told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3, 4)]
-    assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok", "missing"]
+    unseen = _platform(tmp_path / "doctor-0")["detail"]
+    assert ("run here, but binfmt_misc is not mounted" in unseen) == binfmt.runs(ARM), unseen
+    told = [_platform(tmp_path / f"doctor-{number}") for number in (1, 2, 3, 4, 5)]
+    assert [finding["verdict"] for finding in told] == ["missing", "missing", "ok", "missing", "ok"]
     assert "zzz has flags OC, without F" in told[3]["detail"]  # the kernel takes the latest that fits
+    assert "/gone (flags OCF)" in told[4]["detail"]  # the kernel has it open, as with emulators out of a container
     assert "no emulator is registered" in told[0]["detail"] and "without F" in told[1]["detail"]
     assert all("ci/host-setup --arm" in finding["mend"] for finding in told[:2])
     assert "flags OCF" in told[2]["detail"]

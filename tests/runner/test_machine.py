@@ -13,7 +13,9 @@ from job_bench import Bench
 from farm.plan.job import EPOCH, Job
 from farm.runner import binfmt
 from farm.runner.machine import emulator_fault, shell_platform
+from farm.runner.program import smallest_program
 from farm.runner.protocol import Failure
+from farm.runner.sandbox.shell import enter
 from farm.spec.platform import host_platform
 from farm.spec.problem import FarmError
 
@@ -63,6 +65,13 @@ def test_a_root_of_the_wrong_machine_is_refused(bench: Bench, platform: str) -> 
     assert platform in problem.message and f"--platform {platform}" in problem.hint
 
 
+def test_nobody_enters_a_root_of_the_wrong_machine(sandbox: Bench, tmp_path: Path) -> None:
+    root = layer(sandbox, machine_programs.shell("linux/arm64"))
+    with pytest.raises(FarmError) as caught:
+        enter(Job((root,)), sandbox.store, tmp_path)
+    assert caught.value.code == "wrong-machine"
+
+
 def test_the_hosts_root_is_wrong_for_another_platform(bench: Bench) -> None:
     with pytest.raises(FarmError) as caught:
         bench.run("true", platform="linux/arm64")
@@ -71,7 +80,7 @@ def test_the_hosts_root_is_wrong_for_another_platform(bench: Bench) -> None:
 
 def test_a_missing_emulator_is_told_before_the_job(bench: Bench) -> None:
     platform = "linux/riscv64"
-    program = binfmt.smallest_program(platform)
+    program = smallest_program(platform)
     if program is None or binfmt.check(platform) is None:
         pytest.skip("this host has an emulator for riscv64")
     with pytest.raises(FarmError) as caught:
@@ -92,7 +101,7 @@ def test_what_the_shell_is_decides(bench: Bench) -> None:
 @pytest.mark.parametrize("change", [(18, b"\x08\0"), (5, b"\x02"), (4, b"\x01")], ids=("mips", "big-endian", "x32"))
 def test_a_root_of_an_unknown_machine_is_refused(bench: Bench, change: tuple[int, bytes]) -> None:
     offset, new = change
-    program = bytearray(binfmt.smallest_program("linux/amd64") or b"")
+    program = bytearray(smallest_program("linux/amd64") or b"")
     program[offset : offset + len(new)] = new
     if offset == 5:
         program[16:20] = bytes((0, 2, 0, 62))

@@ -19,7 +19,7 @@ import pytest
 
 from farm.plan.job import Seed
 from farm.plan.node import Result, key_document, key_of
-from farm.runner import seed_debootstrap
+from farm.runner import binfmt, seed_debootstrap
 from farm.runner.seed import identify, make_seed
 from farm.spec.problem import FarmError
 from farm.store import apt
@@ -155,6 +155,21 @@ def test_a_platform_without_debian(own_store: Store, monkeypatch: pytest.MonkeyP
     monkeypatch.setattr(seed_debootstrap, "_check_tools", lambda: None)
     seed = Seed("debootstrap", suite="bookworm", platform="linux/vax")
     assert code_of(seed, own_store) == "seed-platform"
+
+
+@pytest.mark.parametrize("platform", ["linux/amd64", "linux/arm64"])
+def test_a_crash_under_the_emulator_passes(own_store: Store, monkeypatch: pytest.MonkeyPatch, platform: str) -> None:
+    if binfmt.obstacle(platform):
+        pytest.skip(f"programs of {platform} cannot run here")
+    said = "E: installed perl package post-installation script subprocess was killed by signal (Segmentation fault)"
+    monkeypatch.setattr(seed_debootstrap, "_check_tools", lambda: None)
+    monkeypatch.setattr(seed_debootstrap, "_sources", lambda _seed: b"")
+    monkeypatch.setattr(seed_debootstrap, "_command", lambda _seed: ["sh", "-c", f"echo '{said}' >&2; exit 25"])
+    with pytest.raises(FarmError) as caught:
+        make(Seed("debootstrap", suite="bookworm", platform=platform), own_store)
+    emulated = platform not in binfmt.native_platforms()
+    assert (caught.value.code, caught.value.transient) == ("seed-failed", emulated)
+    assert ("emulator" in caught.value.problems[0].hint) == emulated
 
 
 @pytest.mark.slow

@@ -9,10 +9,12 @@ from pathlib import Path
 import pytest
 from stage_site import BASE, Site
 
+from farm.plan.job import Seed
 from farm.spec.problem import FarmError
 from farm.stage.file import read_stage
 from farm.stage.library import Library
 from farm.stage.model import ArchiveSeed, Bind, OciSeed, StageSeed, WagonSeed
+from farm.stage.seeds import seed_node
 from farm.store.keys import public_text
 from farm.store.signature import SecretKey
 
@@ -113,6 +115,15 @@ def test_kinds_of_seeds(tmp_path: Path) -> None:
     assert wagons.wagons == (str(tmp_path / "w"), "http://h/w")
     assert not wagons.finalizers
     assert isinstance(seed("{stage: other}"), StageSeed)
+
+
+def test_packages_of_a_seed_may_be_for_one_architecture(tmp_path: Path) -> None:
+    seed = "{debootstrap: {suite: host, packages: [gcc, 'gcc-aarch64-linux-gnu [amd64]', 'qemu [!amd64]']}}"
+    for platform, expected in (("linux/amd64", "gcc-aarch64-linux-gnu"), ("linux/arm64", "qemu")):
+        (tmp_path / "a.yaml").write_text(GOOD.replace("{empty: true}", seed) + f"platform: {platform}\n")
+        node = seed_node(read_stage(tmp_path / "a.yaml", {}))
+        assert node is not None and isinstance(node.action, Seed)
+        assert node.action.packages == ("gcc", expected)
 
 
 def test_stages_that_need_each_other(site: Site) -> None:

@@ -275,6 +275,11 @@ def test_wagons_are_a_seed(site: Site) -> None:
     entries = names(site.tarball("one"))
     assert {"a", "finalized", "bin/sh", "var/cache/luet/anise.sqlite"} <= set(entries)
     assert site.build("one").made() == []
+    words = ("--packages", "packages", "--name", "w", "--tree", "tree", "--platform", "linux/arm64")
+    farm("wagon", "create", "-o", "foreign", *words)
+    site.stage("two", seed={"wagons": ["../foreign"], "packages": ["app/sh", "app/a"]}, image=None)
+    refused = site.build("two")
+    assert refused.status == 1 and "foreign-package" in refused.out + refused.err
 
 
 def test_signed(site: Site) -> None:
