@@ -27,6 +27,7 @@ from farm.engine.summary import Summary
 from farm.plan.node import Plan
 from farm.spec.model import PackageId, Tree
 from farm.spec.problem import Problem, error
+from farm.store.session import DYING
 from farm.wagon.carry import Carried
 from farm.wagon.create import Created
 
@@ -76,7 +77,7 @@ class Bumping:
 
     def run(self) -> Outcome:
         """Does all that is asked for. One call at a time works on a tree. FarmError ``tree-busy``."""
-        with self.session.store.lock(self.name, wait=False) as held:
+        with self.session.store.lock(self.name, wait=DYING) as held:
             if not held:
                 raise error("tree-busy", "another `farm bump` works on this tree", hint="wait for it to end")
             problems = self._recover()

@@ -13,6 +13,7 @@ import itertools
 import os
 import re
 import threading
+import time
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -22,16 +23,37 @@ Pin = tuple[str, str]
 """Kind (``layer`` or ``blob``) and digest."""
 
 
+DYING = 2.0
+"""Seconds in which the last child of a process that was killed may still hold what its parent had locked: it was
+forked, and had not closed it yet. Who would refuse to work for a lock waits that long."""
+
+
+def lock_file(fd: int, kind: int, wait: bool | float) -> None:
+    """flock(2) that waits for ever (True), not at all (False), or some seconds. BlockingIOError when it is not had."""
+    if wait is True:
+        fcntl.flock(fd, kind)
+        return
+    end = time.monotonic() + wait
+    while True:
+        try:
+            fcntl.flock(fd, kind | fcntl.LOCK_NB)
+            return
+        except BlockingIOError:
+            if time.monotonic() >= end:
+                raise
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
-def locked(path: Path, *, wait: bool = True, shared: bool = False) -> Iterator[bool]:
-    """Holds the lock file ``path``; yields whether it was had (always, when ``wait``).
+def locked(path: Path, *, wait: bool | float = True, shared: bool = False) -> Iterator[bool]:
+    """Holds the lock file ``path``; yields whether it was had. ``wait``: for ever, not at all, or some seconds.
 
     A lock file that `sweep` unlinked between opening and locking it is opened anew.
     """
     while True:
         fd = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
         try:
-            fcntl.flock(fd, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | (0 if wait else fcntl.LOCK_NB))
+            lock_file(fd, fcntl.LOCK_SH if shared else fcntl.LOCK_EX, wait)
             if os.fstat(fd).st_nlink:
                 yield True
                 return

@@ -234,8 +234,8 @@ class Store:
             remove_tree(path)
 
     @contextlib.contextmanager
-    def lock(self, name: str, *, wait: bool = True) -> Iterator[bool]:
-        """Holds the store-wide lock ``name``; yields whether it was had (always, when ``wait``)."""
+    def lock(self, name: str, *, wait: bool | float = True) -> Iterator[bool]:
+        """Holds the store-wide lock ``name``; yields whether it was had. ``wait``: as `session.locked` has it."""
         with session.locked(self.root / "locks" / session.lock_name(name), wait=wait) as had:
             yield had
 

@@ -21,6 +21,7 @@ from storetree import commit, write_tree
 
 from farm.plan.node import Result
 from farm.spec.problem import FarmError
+from farm.store.session import locked
 from farm.store.store import Store
 
 
@@ -28,6 +29,23 @@ def run_python(code: str, *args: object) -> subprocess.Popen[str]:
     """A process of its own that runs ``code``."""
     command = [sys.executable, "-c", textwrap.dedent(code), *map(str, args)]
     return subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+
+
+def test_a_lock_that_a_dying_process_holds_is_waited_for(tmp_path: Path) -> None:
+    """A child that was just forked when its parent was killed holds the parent's locks until it is gone, too."""
+    lock = tmp_path / "lock"
+    with subprocess.Popen(["flock", str(lock), "sleep", "1"]) as dying:
+        while held(lock, wait=False):
+            time.sleep(0.01)
+        assert not held(lock, wait=0.1)
+        assert held(lock, wait=30.0)
+        assert dying.wait() == 0
+
+
+def held(path: Path, *, wait: bool | float) -> bool:
+    """Whether a lock could be had."""
+    with locked(path, wait=wait) as had:
+        return had
 
 
 def test_blobs(store: Store, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ from farm.client.config import ClientConfig
 from farm.client.transaction.area import Area, split
 from farm.client.transaction.view import View
 from farm.spec.problem import error
+from farm.store.session import DYING, lock_file
 
 _HELD: set[Path] = set()
 
@@ -60,7 +61,7 @@ def _inside(config: ClientConfig) -> Iterator[None]:
 def _held(fd: int) -> Iterator[None]:
     try:
         try:
-            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            lock_file(fd, fcntl.LOCK_EX, DYING)
         except BlockingIOError:
             hint = "wait until the other anise, luet or farm has ended"
             raise error("locked", "another process is changing this root", hint=hint, transient=True) from None

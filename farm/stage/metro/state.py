@@ -21,6 +21,7 @@ from typing import TYPE_CHECKING
 
 from farm.spec.problem import error
 from farm.spec.whole import write_whole
+from farm.store.session import DYING
 
 if TYPE_CHECKING:
     from farm.store.store import Store
@@ -68,7 +69,7 @@ def begun(
 
     Call `finished` when everything was made; else the next run goes on with this one.
     """
-    with store.lock(f"metro-run-{_name(specfile, job)}", wait=False) as held:
+    with store.lock(f"metro-run-{_name(specfile, job)}", wait=DYING) as held:
         if not held:
             raise error("metro-busy", f"job {job} of {specfile} is running already")
         now = datetime.datetime.now(datetime.UTC).replace(microsecond=0)
