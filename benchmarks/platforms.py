@@ -4,7 +4,7 @@
 Usage (as root, on a quiet machine, after ci/host-setup --arm):
 ``python benchmarks/platforms.py [--platform linux/arm64] [--store DIR] [--whole | PACKAGE…]``. One job at a time.
 
-Without a PACKAGE (of specs/mfs-arm) it is a part of musl; with --whole the whole set, which takes more than an hour
+Without a PACKAGE (of specs/mfs-arm) it is a part of musl; with --whole the whole set, which takes nearly an hour
 of a core when it is emulated. Seeds (the foreign one takes ten minutes) and native compilers are not counted. Prints
 CPU and wall seconds of each package's job for each way, and the ratios to the cross build. With a store that is kept,
 what was measured before is told again.
