@@ -103,6 +103,7 @@ class _Planner:
         self.stacks: dict[tuple[PackageId, Choice, tuple[str, ...]], Stack] = {}
         self.failures: dict[_Wanted, FarmError] = {}
         self.targets: dict[_Wanted, Stack] = {}
+        self.accelerators: dict[Requirement, PackageId] = {}
         self.under_way: list[_Wanted] = []
         self.kept_workdirs = _copied_from_workdir(tree)
         self.problems: Mapping[str, tuple[Problem, ...]] = _errors_by_package(tree)
@@ -189,14 +190,18 @@ class _Planner:
 
         FarmError ``missing-accelerator`` when no tree has it.
         """
+        if requirement not in self.accelerators:  # every emulated package asks for it
+            self.accelerators[requirement] = self._accelerator(requirement)
+        build = self.options.platforms.build
+        return self.alone(self.accelerators[requirement], Choice(build, build, "native", "a tool of emulated builds"))
+
+    def _accelerator(self, requirement: Requirement) -> PackageId:
         wanted = (requirement.category, requirement.name)
         if wanted not in ((package.category, package.name) for package in self.tree.packages):
             message = f"`accelerators` of farm.yaml names {requirement}, which is in no tree"
             hint = "name a package of the trees; --no-accelerator does without"
             raise FarmError(Problem("missing-accelerator", message, hint=hint))
-        package = self.index.resolve([requirement]).roots[0]
-        build = self.options.platforms.build
-        return self.alone(package, Choice(build, build, "native", "a tool of emulated builds"))
+        return self.index.resolve([requirement]).roots[0]
 
     def retrieved(self, pattern: str, compression: str, above: Choice) -> list[tuple[str, Stack]]:
         """Names and stacks of the packages whose tarball's name matches a glob, sorted by name."""
