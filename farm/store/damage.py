@@ -25,6 +25,9 @@ Names = Callable[[Sequence[str]], Mapping[str, str]]
 _OWN = ("context", "flatten", "skeleton")
 """Kinds of what store and runners make for themselves: a job's document names what went in, not the layer."""
 
+AGAIN = "build once more: it is made again"
+"""How to mend that something was damaged, or is gone."""
+
 _DIGEST = re.compile(r"\b[0-9a-f]{64}\b")
 
 
@@ -89,11 +92,17 @@ def refuse_damaged(records: Records, document: str, since: int) -> None:
     for kind, digest, names in rows:
         if _reads(document, json.loads(names)):
             message = f"{kind} {digest} was found damaged while this was made from it"
-            raise error("damaged-input", message, hint="build once more: it is made again", transient=True)
+            raise error("damaged-input", message, hint=AGAIN, transient=True)
 
 
 def judge(records: Records, kind: str, digest: str) -> tuple[float | None, list[Withdrawn]]:
     """When the object was last known to be good, and the results that may have read it damaged."""
+    at, found, _ = _judged(records, kind, digest)
+    return at, found
+
+
+def _judged(records: Records, kind: str, digest: str) -> tuple[float | None, list[Withdrawn], list[str]]:
+    """The same, and the digests by which documents name the object."""
     known = records.ask("SELECT number, at FROM good WHERE kind = ? AND digest = ?", (kind, digest))
     number, at = known[0] if known else (0, None)
     origins = _origins(records, kind, digest)
@@ -105,14 +114,13 @@ def judge(records: Records, kind: str, digest: str) -> tuple[float | None, list[
     )
     late = {key: made for key, made in rows if key not in origins}
     kinds = {key: _kind(text) for key, text in records.documents(list(late)) if _reads(text, names)}
-    return at, [Withdrawn(key, kinds[key], made) for key, made in late.items() if key in kinds]
+    return at, [Withdrawn(key, kinds[key], made) for key, made in late.items() if key in kinds], names
 
 
 def withdraw(records: Records, kind: str, digest: str) -> tuple[float | None, list[Withdrawn]]:
     """Takes those results out of the cache, and remembers them and the damage."""
     with records.writing():
-        at, found = judge(records, kind, digest)
-        names = _names(digest, _origins(records, kind, digest))
+        at, found, names = _judged(records, kind, digest)
         results = records.results([one.key for one in found])
         row = (kind, digest, time.time(), json.dumps(names), json.dumps(results))
         records.tell("INSERT INTO damage(kind, digest, found, names, withdrawn) VALUES (?, ?, ?, ?, ?)", [row])

@@ -101,9 +101,7 @@ def put_blob(store: Store, digest: str, file: Path) -> Digests:
     with part_of(file) as (part, out):
         found = _copied(blob, out)
         if found.sha256 != digest:
-            aside = store.put_aside("blob", digest)
-            hint = "build once more: it is made again"
-            raise error("damaged-blob", f"{file.name} was damaged in the store: see {aside}", hint=hint)
+            raise store.damaged_blob(digest, file.name)
         part.replace(file)
     return found
 

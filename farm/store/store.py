@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, BinaryIO
 
 from farm.plan.job import EPOCH, Assemble, Digest, Input, Pack
 from farm.plan.node import Result
-from farm.spec.problem import Problem, error
+from farm.spec.problem import FarmError, Problem, error
 from farm.store import blobs, damage, layers, session
 from farm.store.layers import LayerInfo, check_names, digest_entries, located
 from farm.store.normalise import Normaliser, drop
@@ -33,8 +33,6 @@ _FOLDERS = {
     **dict.fromkeys(("layers", "tmp", "failed", "damaged", "trash"), 0o700),
 }
 """Folders with their modes. Roots may hold set-id programs, which are nobody else's to run."""
-
-_AGAIN = "build once more: it is made again"
 
 
 class Store:
@@ -76,15 +74,14 @@ class Store:
     def blob_path(self, digest: Digest) -> Path:
         """The file of a blob. FarmError ``missing-blob``."""
         if not self.has_blob(digest):
-            raise error("missing-blob", f"the store has no blob {digest}", hint=_AGAIN)
+            raise error("missing-blob", f"the store has no blob {digest}", hint=damage.AGAIN)
         return blobs.blob_path(self.root, digest)
 
     def sound_blob(self, digest: Digest) -> Path:
         """The file of a blob whose bytes were hashed just now. FarmError ``missing-blob``, ``damaged-blob``."""
         path = self.blob_path(digest)
         if blobs.digest_of(path) != digest:
-            aside = self.put_aside("blob", digest)
-            raise error("damaged-blob", f"blob {digest} was damaged in the store: see {aside}", hint=_AGAIN)
+            raise self.damaged_blob(digest, f"blob {digest}")
         return path
 
     def put_blob(self, source: Path | bytes | BinaryIO, expect: str | None = None) -> Digest:
@@ -103,7 +100,7 @@ class Store:
     def layer_path(self, digest: Digest) -> Path:
         """The folder to mount as an overlay's lower directory. FarmError ``missing-layer``."""
         if not self.has_layer(digest):
-            raise error("missing-layer", f"the store has no layer {digest}", hint=_AGAIN)
+            raise error("missing-layer", f"the store has no layer {digest}", hint=damage.AGAIN)
         return layers.layer_path(self.root, digest)
 
     def layer_paths(self, digests: Sequence[Digest]) -> list[Path]:
@@ -318,11 +315,10 @@ class Store:
         """Takes (moves) a whole layer as it is, whiteouts and opaque folders included."""
         return self._commit(root, None, (), None)
 
-    def put_aside(self, kind: str, digest: Digest) -> Path:
-        """`found_damaged`, and where to it was moved."""
-        aside = self.found_damaged(kind, digest).aside
-        assert aside
-        return aside
+    def damaged_blob(self, digest: Digest, name: str) -> FarmError:
+        """Moves a damaged blob out of the way (`found_damaged`): the error ``damaged-blob`` that tells of it."""
+        aside = self.found_damaged("blob", digest).aside
+        return error("damaged-blob", f"{name} was damaged in the store: see {aside}", hint=damage.AGAIN)
 
     def found_damaged(self, kind: str, digest: Digest) -> damage.Damage:
         """Moves a damaged object out of the way, and withdraws results that may have been made from it."""
