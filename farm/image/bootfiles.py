@@ -7,7 +7,7 @@ import fnmatch
 import posixpath
 from collections.abc import Iterator
 
-from farm.image.boot.raspberry import read_config
+from farm.image.boot.raspberry import names_in, read_config
 from farm.image.egon import look_at
 from farm.image.fat import Fat
 from farm.image.graph import kernel_name
@@ -77,7 +77,7 @@ def _config(fat: Fat, names: set[str], board: Board) -> Iterator[Problem]:
     except FarmError as failure:
         yield from (Problem(p.code, p.message, place, p.hint) for p in failure.problems)
         return
-    wanted = [config.get("kernel", "kernel8.img"), config.get("device_tree", "")]
-    for name in [*wanted, *config.get("initramfs", "").split()[:1]]:
+    kernel, initrd, tree = names_in(config)
+    for name in (kernel, tree, *initrd):
         if name and name.lower() not in names:
             yield Problem("missing-file", f"config.txt names {name}, which is not there", place)

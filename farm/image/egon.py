@@ -32,9 +32,14 @@ class Found:
         return f"{text}{size}{f' for {self.name}' if self.name else ''}{f': {self.problem}' if self.problem else ''}"
 
 
+def plain(text: str) -> str:
+    """A text on one line: what would trouble a terminal or XML becomes a question mark."""
+    return "".join(c if c.isprintable() else "?" for c in text)
+
+
 def _name(data: bytes) -> str:
-    """A name in a loader, up to its first NUL: what cannot be printed becomes a question mark."""
-    return "".join(c if c.isprintable() else "?" for c in data.partition(b"\0")[0].decode("ascii", "replace"))
+    """A name in a loader, up to its first NUL."""
+    return plain(data.partition(b"\0")[0].decode("ascii", "replace"))
 
 
 def look_at(content: bytes) -> Found:

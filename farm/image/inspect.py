@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from farm.image.device import check_kind
-from farm.image.egon import look
+from farm.image.egon import look, plain
 from farm.image.fat import Fat
 from farm.image.inside import table
 from farm.spec.problem import FarmError, error
@@ -50,7 +50,7 @@ class Inspected:
     @property
     def title(self) -> str:
         """The file's name, without what would trouble a terminal or XML."""
-        return "".join(c if c.isprintable() else "?" for c in self.file.name)
+        return plain(self.file.name)
 
     def to_json(self) -> dict[str, Any]:
         """Plain data."""

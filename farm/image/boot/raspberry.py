@@ -5,6 +5,7 @@ disk and the device tree are taken from the image's own FAT. Rules: raspberrypi.
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
 
 from farm.image.boot.devicetree import Node, read_tree, write_tree
 from farm.image.fat import Fat
@@ -47,13 +48,18 @@ def read_config(text: str) -> dict[str, str]:
     return found
 
 
+def names_in(config: Mapping[str, str]) -> tuple[str, list[str], str]:
+    """What a config.txt names: the kernel or boot loader, the RAM disk (or none), the device tree."""
+    tree = config.get("device_tree", "bcm2711-rpi-4-b.dtb")
+    return config.get("kernel", "kernel8.img"), config.get("initramfs", "").split()[:1], tree
+
+
 def start(fat: Fat) -> Started:
     """What start4.elf would start. FarmError ``missing-file``, ``bad-config``."""
     config = read_config(fat.read("config.txt").decode("utf-8", "replace"))
     if config.get("arm_64bit", "1") != "1":
         raise error("bad-config", "config.txt asks for a 32-bit kernel, which this machine does not start")
-    kernel, tree = config.get("kernel", "kernel8.img"), config.get("device_tree", "bcm2711-rpi-4-b.dtb")
-    initrd = config.get("initramfs", "").split()[:1]
+    kernel, initrd, tree = names_in(config)
     prefix = config.get("os_prefix", "")
     line = fat.read(prefix + config.get("cmdline", "cmdline.txt")).decode("utf-8", "replace").split("\n")[0]
     return Started(
