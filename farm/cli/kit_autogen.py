@@ -22,8 +22,8 @@ from farm.cli.kit_options import (
     signature,
     specfile,
     store,
-    with_options,
 )
+from farm.cli.session import with_options
 from farm.cli.show import plural, print_json, print_problems
 
 if TYPE_CHECKING:

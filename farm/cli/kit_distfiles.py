@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from farm.cli.kit_autogen import backend_options, bucket_backend, folder_backend, switch
-from farm.cli.kit_options import FILE, FOLDER, as_json, run_options, specfile, store, with_options
-from farm.cli.session import settings_of
+from farm.cli.kit_options import FILE, FOLDER, as_json, run_options, specfile, store
+from farm.cli.session import settings_of, with_options
 from farm.cli.show import plural, print_problems, size
 
 if TYPE_CHECKING:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.kit_options import FILE, FOLDER, as_json, failure_told, notify, with_options
+from farm.cli.kit_options import FILE, FOLDER, as_json, failure_told, notify
+from farm.cli.session import with_options
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:

@@ -5,15 +5,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import functools
 import os
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.session import settings_of
+from farm.cli.session import settings_of, with_options
 from farm.cli.show import print_problems
 
 if TYPE_CHECKING:
@@ -21,14 +20,8 @@ if TYPE_CHECKING:
     from farm.kit.tokens import Servers
     from farm.spec.problem import Problem
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
 FOLDER = click.Path(file_okay=False, path_type=Path)
-
-
-def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    """All these options on one command."""
-    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
 class KitCommand(click.Command):
@@ -110,13 +103,14 @@ def notify(options: Mapping[str, Any], lines: Iterable[str]) -> list[Problem]:
     if not options["push"] or options["dry_run"]:
         return []
     given = click.get_current_context().obj or {}
+    file = config_file(given.get("config"))
     config: dict[str, Any] = {}
     wrong: list[Problem] = []
     try:
-        config = read_config(given.get("config"))
+        config = read_config(file)
     except FarmError as failure:
         wrong = [dataclasses.replace(problem, severity="warning") for problem in failure.problems]
-    folder = (config_file(given.get("config")) or Path("none")).absolute().parent
+    folder = file.parent if file else Path()
     hooks, problems = hooks_of(config, os.environ, options["notify_discord_url"], folder=folder)
     return [*wrong, *problems, *tell(hooks, lines)]
 

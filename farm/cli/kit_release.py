@@ -19,10 +19,10 @@ from farm.cli.kit_options import (
     servers_of,
     signature,
     specfile,
-    with_options,
     work,
 )
 from farm.cli.kit_options import as_json as json_option
+from farm.cli.session import with_options
 from farm.cli.show import plural, print_json, print_problems, table
 
 if TYPE_CHECKING:

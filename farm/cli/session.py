@@ -29,25 +29,30 @@ Command = TypeVar("Command", bound=Callable[..., Any])
 FOLDER = click.Path(file_okay=False, path_type=Path)
 
 
-def _options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+def with_options(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
+    """All these options on one command."""
     return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
 
 
-store_options = _options(
+store_options = with_options(
     click.option("--store", type=FOLDER, help="The store (default: FARM_STORE, else in the user's cache folder)."),
     click.option("--json", is_flag=True, help="Print plain data."),
 )
 """Options of commands that only look at a store."""
 
-session_options = _options(
-    click.option("--tree", "-t", multiple=True, type=FOLDER, metavar="DIR", help="A spec tree; may be repeated."),
-    click.option("--values", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-                 help="A value file; later ones win."),
-    store_options,
+values_option = click.option(
+    "--values", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
+    help="A value file; later ones win.",
 )  # fmt: skip
+
+session_options = with_options(
+    click.option("--tree", "-t", multiple=True, type=FOLDER, metavar="DIR", help="A spec tree; may be repeated."),
+    values_option,
+    store_options,
+)
 """Options of commands that read trees."""
 
-plan_options = _options(
+plan_options = with_options(
     click.argument("targets", nargs=-1, metavar="[TARGET]..."),
     session_options,
     click.option("--all", is_flag=True, help="All packages of the trees that are for the platform."),

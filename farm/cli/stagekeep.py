@@ -4,14 +4,21 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Any
 
 import click
 
+from farm.cli.session import Command
 from farm.cli.show import plural, print_json, size, table
 from farm.cli.stageoptions import json_option, layout_of, library_of, library_options, output_option
 
 _DAY = 86400.0
+
+
+def _days(name: str, meaning: str) -> Callable[[Command], Command]:
+    """An option of a number of days, one unless it is said."""
+    return click.option(name, type=click.FloatRange(0), default=1.0, show_default=True, metavar="DAYS", help=meaning)
 
 
 @click.command("list")
@@ -50,12 +57,13 @@ def verify(names: tuple[str, ...], key: str | None, signed: bool, **options: Any
     from farm.stage.verify import files_of, verify_output
     from farm.store.keys import Keyring
 
+    library, layout = library_of(options), layout_of(options)
     ring = Keyring.of_user()
     trusted = [ring.public(key)] if key else list(ring.trusted())
     found = [
         finding
         for name in names
-        for file in files_of(name, library_of(options), layout_of(options))
+        for file in files_of(name, library, layout)
         for finding in verify_output(file, trusted, signed=signed or bool(key))
     ]
     if options["json"]:
@@ -71,14 +79,7 @@ def verify(names: tuple[str, ...], key: str | None, signed: bool, **options: Any
 @click.command("next")
 @library_options
 @output_option
-@click.option(
-    "--fresh",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    metavar="DAYS",
-    help="A good build that is newer than this is new enough.",
-)
+@_days("--fresh", "A good build that is newer than this is new enough.")
 @click.option("--target", multiple=True, help="Only stages with this target, for example stage3; repeatable.")
 @json_option
 def next_(fresh: float, target: tuple[str, ...], **options: Any) -> None:
@@ -104,14 +105,7 @@ def next_(fresh: float, target: tuple[str, ...], **options: Any) -> None:
 @click.command()
 @output_option
 @click.option("--keep", type=click.IntRange(1), default=3, show_default=True, help="Complete versions to keep.")
-@click.option(
-    "--stale",
-    type=click.FloatRange(0),
-    default=1.0,
-    show_default=True,
-    metavar="DAYS",
-    help="Incomplete versions older than this go.",
-)
+@_days("--stale", "Incomplete versions older than this go.")
 @click.option("--yes", is_flag=True, help="Remove; without it nothing is done but told.")
 @click.option("--dry-run", is_flag=True, help="Remove nothing, also with --yes.")
 @json_option

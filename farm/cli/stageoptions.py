@@ -3,31 +3,25 @@
 
 from __future__ import annotations
 
-import functools
 import re
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.session import FOLDER
+from farm.cli.session import FOLDER, with_options
 
 if TYPE_CHECKING:
     from farm.stage.layout import Layout
     from farm.stage.library import Library
     from farm.store.signature import SecretKey
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 FILE = click.Path(dir_okay=False, path_type=Path)
 
 
-def _both(*options: Callable[[Command], Command]) -> Callable[[Command], Command]:
-    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
-
-
-library_options = _both(
+library_options = with_options(
     click.option("--stages", type=FOLDER, envvar="FARM_STAGES", default="stages", show_default=True,
                  help="The folder of stage files."),
     click.option("--values", "template_values", multiple=True, type=FILE, metavar="FILE",
@@ -37,17 +31,17 @@ output_option = click.option(
     "--output", type=FOLDER, envvar="FARM_STAGE_OUTPUT", default="out/stages", show_default=True,
     help="The folder that stages are given out in.",
 )  # fmt: skip
-allow_options = _both(
+allow_options = with_options(
     click.option("--allow-host-hooks", is_flag=True, help="Let hooks run on this host that ask for it."),
     click.option("--allow-host-binds", is_flag=True, help="Let stages bind folders of this host that they name."),
 )
 json_option = click.option("--json", is_flag=True, help="Print plain data.")
-build_options = _both(
+build_options = with_options(
     click.option("--strategy", type=click.Choice(["full", "quick"]), default="full", show_default=True,
                  help="full: all stages that it begins with, too. quick: from the last good tarball."),
     click.option("--only", is_flag=True, help="Give out nothing but the stages named."),
 )  # fmt: skip
-run_options = _both(
+run_options = with_options(
     click.option("--jobs", "-j", type=click.IntRange(1), help="How many jobs run at a time."),
     click.option("--keep-going/--no-keep-going", "-k", default=None, help="Go on with what does not need what failed."),
     click.option("--runner", help="Where jobs run: sandbox (default) or docker."),

@@ -3,14 +3,12 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import click
 
-from farm.cli.session import FOLDER, settings_of
+from farm.cli.session import FOLDER, settings_of, with_options
 from farm.cli.show import plural, print_json, print_problems, size
 from farm.cli.wagonshow import diff, show
 
@@ -18,7 +16,6 @@ if TYPE_CHECKING:
     from farm.store.signature import SecretKey
     from farm.wagon.create import Created
 
-Command = TypeVar("Command", bound=Callable[..., Any])
 WAGON = click.Path(exists=True, file_okay=False, path_type=Path)
 
 _signing = (
@@ -50,17 +47,13 @@ _making = (
 )
 
 
-def _with(options: tuple[Callable[[Command], Command], ...]) -> Callable[[Command], Command]:
-    return lambda command: functools.reduce(lambda made, option: option(made), reversed(options), command)
-
-
 @click.group()
 def wagon() -> None:
     """Make, verify, compare, prune and serve wagons: repositories that anise's clients install from."""
 
 
 @wagon.command()
-@_with(_making)
+@with_options(*_making)
 def create(**options: Any) -> None:
     """Make a wagon of the packages that the trees define and a folder has.
 
@@ -70,7 +63,7 @@ def create(**options: Any) -> None:
 
 
 @wagon.command()
-@_with(_making)
+@with_options(*_making)
 def bump(**options: Any) -> None:
     """Make the next revision of a wagon, if anything changed. What is not given stays as it is."""
     _make(options, inherit=True)
@@ -107,7 +100,7 @@ def verify(folder: Path, signed: bool, keys: tuple[str, ...], json: bool) -> Non
 @wagon.command()
 @click.argument("folder", type=WAGON)
 @click.option("--to", "target", type=int, metavar="N", help="Which revision (default: the last but one).")
-@_with(_signing)
+@with_options(*_signing)
 @click.option("--store", type=FOLDER, help="The store: what was read is remembered there.")
 @click.option("--json", is_flag=True, help="Print plain data.")
 def rollback(folder: Path, target: int | None, key: str | None, unsigned: bool, json: bool, **options: Any) -> None:

@@ -25,11 +25,6 @@ boards_option = click.option(
     help="Folder of board files (default: images); may be repeated.",
 )  # fmt: skip
 
-values_option = click.option(
-    "--values", multiple=True, type=click.Path(dir_okay=False, path_type=Path), metavar="FILE",
-    help="Value file for board files; may be repeated.",
-)  # fmt: skip
-
 
 def folders_of(folders: Sequence[Path]) -> list[Path]:
     """Where board files are looked for."""

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import click
 
-from farm.cli.image.session import boards_option, folders_of, values_option
+from farm.cli.image.session import boards_option, folders_of
+from farm.cli.session import values_option
 from farm.cli.show import print_json, print_problems, size, table
 
 

@@ -26,11 +26,8 @@ def write(file: Path, target: Path, yes: bool, json: bool) -> None:
     A disk that is mounted, is swap, or is part of something else is refused.
     """
     from farm.image.burn import burn, open_source
-    from farm.spec.problem import error
 
     source = open_source(file)
-    if target.exists() and target.samefile(file):
-        raise error("bad-target", f"{target} is the image itself")
     _confirm(source, target, yes)
     with _Bar(quiet=json) as progress:
         written = burn(source, target, progress)
@@ -45,6 +42,8 @@ def _confirm(source: Source, target: Path, yes: bool) -> None:
     from farm.image.device import examine, is_device, refuse
     from farm.spec.problem import FarmError, error
 
+    if target.exists() and target.samefile(source.file):
+        raise error("bad-target", f"{target} is the image itself")
     if is_device(target):
         device = examine(target)
         kind = "removable" if device.removable else "NOT removable"
